@@ -1,0 +1,62 @@
+# Fine-tune a language model from one file. `make help` lists what there is to do.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := api cli operator trainer_image tests benchmarks docs examples
+OUT ?= out/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit check format lock docs bench clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with everything, from hashed locks; afterwards .venv/bin/finetune is the command
+
+$(READY): requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV): the first time downloads about 3 GB, most of it torch."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "The venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync --python $(BIN)/python requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: setup ## Fine-tune a small GPT-2 on 100 questions, on this machine, without a hub (about a minute)
+	$(BIN)/python examples/arc-easy/make_model.py out/model
+	rm -rf $(OUT)
+	$(BIN)/finetune run examples/arc-easy/demo.yaml --output $(OUT)
+
+test: setup ## Run all tests
+	$(BIN)/pytest -n 2
+
+test-unit: setup ## Run the tests that start no second process (seconds)
+	$(BIN)/pytest -n 2 -m "not distributed and not gpu"
+
+check: setup ## Lint, check types and import contracts
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --extra cli --extra trainer --extra operator -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra trainer -c requirements/dev.txt -o requirements/trainer.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra operator -c requirements/dev.txt -o requirements/operator.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) -o requirements/uv.txt requirements/uv.in
+
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+
+bench: setup ## Measure the trainer against its peers and the start-up (about ten minutes)
+	$(BIN)/python benchmarks/trainer.py
+	$(BIN)/python benchmarks/startup.py
+
+clean: ## Remove the virtual environment, caches and outputs
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
