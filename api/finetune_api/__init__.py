@@ -1,0 +1,1 @@
+"""The contract every side shares: training configuration, FinetuneJob, outcomes."""

@@ -1,0 +1,107 @@
+"""How a job is prepared, retried, timed, cleaned up, placed and scaled."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from finetune_api.job.part import Count, Name, Part, Quantities, RawObject, Seconds
+
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+NonNegative = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Resources(Part):
+    """Resources of one node's pod."""
+
+    requests: Quantities = Field(default_factory=dict, description="What is reserved: cpu, memory, ….")
+    limits: Quantities = Field(
+        default_factory=dict, description="What may be used; GPUs (nvidia.com/gpu, amd.com/gpu) go here."
+    )
+
+
+class Elastic(Part):
+    """Bounds for the number of nodes when the wanted number cannot be placed."""
+
+    min_nodes: Count = Field(description="Fewest nodes a run may continue on.")
+    max_nodes: Count = Field(description="Most nodes a run may use.")
+
+
+class Prepare(Part):
+    """How the dataset is prepared before training."""
+
+    mode: Literal["Auto", "Pod", "Inline"] = Field(
+        default="Auto",
+        description="Pod: in a pod of its own; Inline: in rank 0's pod, for local sources; "
+        "Auto: Inline for CPU jobs on one node, else Pod.",
+    )
+    resources: Resources = Field(
+        default_factory=Resources, description="Resources of the prepare pod, which needs no GPU."
+    )
+
+
+class TimeToLive(Part):
+    """How long pods and other children stay after the end; unset: until the job is deleted."""
+
+    succeeded: NonNegative | None = Field(default=None, description="Seconds after success.")
+    failed: NonNegative | None = Field(default=None, description="Seconds after failure.")
+
+
+class RunPolicy(Part):
+    """Restarts, deadlines and clean-up; may change while the job runs."""
+
+    suspend: bool = Field(default=False, description="true: save a checkpoint, delete the pods and wait; false: go on.")
+    max_restarts: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=3, description="Failures that are retried; disruptions do not count."
+    )
+    active_deadline_seconds: Seconds | None = Field(
+        default=None, description="Bound on the running time of all attempts together; unset: none."
+    )
+    pending_deadline_seconds: Seconds | None = Field(
+        default=None, description="How long pods may wait to be scheduled and pulled; unset: for ever."
+    )
+    step_timeout_seconds: Seconds | None = Field(
+        default=None, description="A run without a step for this long is restarted; unset: never."
+    )
+    ttl_seconds_after_finished: TimeToLive = Field(
+        default_factory=TimeToLive, description="When children of a finished job are deleted."
+    )
+    delete_job_after_seconds: Seconds | None = Field(
+        default=None, description="When a finished job itself is deleted; unset: never."
+    )
+    clean_pods: Literal["Running", "All", "None"] = Field(
+        default="Running", description="Which pods are deleted at the end; finished ones keep their logs."
+    )
+    grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=120, description="Time to save a checkpoint after SIGTERM."
+    )
+
+
+class Toleration(Part):
+    """A taint that pods of the job tolerate."""
+
+    key: str | None = Field(default=None, max_length=317, description="Key of the taint; unset: all.")
+    operator: Literal["Equal", "Exists"] = Field(default="Equal", description="How the value is compared.")
+    value: str | None = Field(default=None, max_length=63, description="Value of the taint.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Effect of the taint; unset: all."
+    )
+    toleration_seconds: NonNegative | None = Field(
+        default=None, description="How long a NoExecute taint is tolerated; unset: for ever."
+    )
+
+
+class Scheduling(Part):
+    """Where pods may run, and who places them."""
+
+    queue_name: Name | None = Field(default=None, description="Queue of the gang scheduler.")
+    priority_class_name: Name | None = Field(default=None, description="Priority of the pods.")
+    scheduler_name: Name | None = Field(default=None, description="Scheduler of the pods.")
+    gang: Literal["None", "Kueue", "Volcano", "Coscheduling"] = Field(
+        default="None", description="What places all pods of an attempt together."
+    )
+    node_selector: dict[LabelKey, str] = Field(default_factory=dict, description="Labels that nodes must have.")
+    tolerations: list[Toleration] = Field(default_factory=list, max_length=64, description="Taints that are tolerated.")
+    affinity: RawObject = Field(default_factory=dict, description="A Kubernetes affinity, verbatim.")
+    topology_key: LabelKey | None = Field(
+        default=None, description="Node label within whose one value all pods should run."
+    )
