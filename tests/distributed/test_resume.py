@@ -1,0 +1,163 @@
+"""A run that was struck down and resumed ends where an undisturbed one ends, and leaves no process behind."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.arc_runs import ArcRun, processes_mentioning, step_lines, wait_for, weights
+
+pytestmark = pytest.mark.distributed
+
+EVERY_STEP = "save_interval=1ba"
+KEEP_TWO = "save_num_checkpoints_to_keep=2"
+STEPS = "max_duration=24ba"
+
+Strike = Callable[[subprocess.Popen[str], Path], None]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> ArcRun:
+    """A run without dropout, on one rank, undisturbed."""
+    run = ArcRun.create(tmp_path_factory.mktemp("plain"))
+    run.finish(run.root / "undisturbed", STEPS)
+    return run
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> ArcRun:
+    """A run with dropout, on two ranks, undisturbed."""
+    run = ArcRun.create(tmp_path_factory.mktemp("noisy"), dropout=0.1)
+    run.finish(run.root / "undisturbed", STEPS, "--nproc", "2")
+    return run
+
+
+def rank_pid(output: Path, rank: int) -> int:
+    return int((output / "logs" / "attempt-0" / "node-0" / f"pid.{rank}").read_text())
+
+
+def kill_rank(process: subprocess.Popen[str], output: Path) -> None:
+    os.kill(rank_pid(output, 0), signal.SIGKILL)
+
+
+def kill_launcher(process: subprocess.Popen[str], output: Path) -> None:
+    launchers = [pid for pid in processes_mentioning(str(output)) if _runs(pid, "finetune_trainer.launcher\0")]
+    assert launchers
+    for pid in launchers:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int, module: str) -> bool:
+    return module in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+
+
+def strike_at_step(run: ArcRun, output: Path, step: int, strike: Strike, *arguments: str) -> int:
+    """Start a run, strike it once it has done `step` steps, and return its exit code."""
+    process = run.start(output, STEPS, *arguments)
+    wait_for(lambda: len(step_lines(output)) >= step, process)
+    strike(process, output)
+    return process.wait(timeout=120)
+
+
+def assert_same_run(output: Path, undisturbed: Path, *, exactly: bool) -> None:
+    actual, expected = step_lines(output), step_lines(undisturbed)
+    assert [line["step"] for line in actual] == list(range(1, 25))
+    assert [line["rows"] for line in actual] == [line["rows"] for line in expected]
+    assert [line["loss"] for line in actual] == pytest.approx([line["loss"] for line in expected], rel=1e-5)
+    if exactly:
+        assert weights(output) == weights(undisturbed)
+
+
+def terminate(process: subprocess.Popen[str], output: Path) -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def interrupt(process: subprocess.Popen[str], output: Path) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+def test_sigterm_saves_and_the_resumed_run_has_bit_identical_weights(plain: ArcRun) -> None:
+    output = plain.root / "terminated"
+    assert strike_at_step(plain, output, 5, terminate) == 143
+    done = len(step_lines(output))
+    assert (output / "checkpoints" / f"step-{done:08d}-attempt-0000" / "manifest.json").exists()
+    plain.finish(output, STEPS, "--resume")
+    assert_same_run(output, plain.root / "undisturbed", exactly=True)
+    assert {line["attempt"] for line in step_lines(output)} == {0, 1}
+
+
+def test_ctrl_c_saves_and_another_world_size_continues_on_the_same_rows(plain: ArcRun) -> None:
+    output = plain.root / "interrupted"
+    assert strike_at_step(plain, output, 5, interrupt) == 130
+    plain.finish(output, STEPS, "--resume", "--nproc", "2")
+    assert_same_run(output, plain.root / "undisturbed", exactly=False)
+
+
+def test_a_killed_rank_is_named_and_the_resumed_run_continues(plain: ArcRun) -> None:
+    output = plain.root / "rank-killed"
+    code = strike_at_step(plain, output, 5, kill_rank, EVERY_STEP, KEEP_TWO, "--nproc", "2")
+    assert code not in (0, 75, 143)
+    log = output.with_suffix(".log").read_text()
+    assert "rank 0" in log
+    assert "SIGKILL" in log
+    assert processes_mentioning(str(output)) == []
+    plain.finish(output, STEPS, "--resume", EVERY_STEP, KEEP_TWO)
+    assert_same_run(output, plain.root / "undisturbed", exactly=False)
+    assert len(list((output / "checkpoints").iterdir())) == 2
+
+
+def test_a_killed_launcher_leaves_no_orphan_and_dropout_survives_the_resume(noisy: ArcRun) -> None:
+    output = noisy.root / "launcher-killed"
+    code = strike_at_step(noisy, output, 5, kill_launcher, EVERY_STEP, "--nproc", "2")
+    assert code not in (0, 143)
+    assert processes_mentioning(str(output)) == []
+    noisy.finish(output, STEPS, "--resume", "--nproc", "2")
+    assert_same_run(output, noisy.root / "undisturbed", exactly=True)
+
+
+def test_a_kill_during_a_save_leaves_the_previous_checkpoint_to_resume_from(plain: ArcRun) -> None:
+    output = plain.root / "save-killed"
+    process = plain.start(output, STEPS, EVERY_STEP)
+    checkpoints = output / "checkpoints"
+
+    def is_saving() -> bool:
+        folders = sorted(checkpoints.glob("step-*"))
+        return len(folders) > 3 and not (folders[-1] / "manifest.json").exists()
+
+    wait_for(is_saving, process)
+    kill_rank(process, output)
+    assert process.wait(timeout=60) not in (0, 143)
+    plain.finish(output, STEPS, "--resume")
+    assert_same_run(output, plain.root / "undisturbed", exactly=True)
+    assert all((folder / "manifest.json").exists() for folder in checkpoints.iterdir())
+
+
+def test_a_finished_run_that_is_resumed_goes_straight_to_the_export(plain: ArcRun) -> None:
+    undisturbed = plain.root / "undisturbed"
+    before = weights(undisturbed)
+    plain.finish(undisturbed, STEPS, "--resume")
+    assert weights(undisturbed) == before
+    assert len(step_lines(undisturbed)) == 24
+
+
+def test_a_checkpoint_of_another_dataset_is_refused(plain: ArcRun) -> None:
+    output = plain.root / "terminated"
+    plain.finish(output, STEPS, "max_seq_len=100", "--resume", expect=2)
+    assert "another dataset" in output.with_suffix(".log").read_text()
+
+
+def test_a_checkpoint_of_another_model_is_refused(plain: ArcRun) -> None:
+    output = plain.root / "interrupted"
+    plain.finish(output, STEPS, "--resume", "model.config_overrides.n_layer=1", "model.pretrained=false", expect=2)
+    assert "another model" in output.with_suffix(".log").read_text()
+
+
+def test_the_run_says_what_it_was_and_a_refused_attempt_does_not_unsay_it(plain: ArcRun) -> None:
+    facts = json.loads((plain.root / "terminated" / "run.json").read_text())
+    assert facts["outcome"]["outcome"] == "Succeeded"
+    assert (facts["world_size"], facts["attempt"]) == (1, 1)
+    assert {"import", "prepare", "load", "first_step", "steps", "export", "total"} <= set(facts["timings"])

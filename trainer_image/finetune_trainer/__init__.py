@@ -1,0 +1,1 @@
+"""What runs in a training pod: prepare, train, checkpoint, export."""

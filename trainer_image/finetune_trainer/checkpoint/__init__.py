@@ -1,0 +1,1 @@
+"""Claims, checkpoints, rotation and the exported model."""

@@ -1,0 +1,154 @@
+"""Write the trained model as sharded safetensors that `from_pretrained` loads, without gathering it on one rank."""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from finetune_api.errors import Retryable
+from finetune_trainer.checkpoint.store import describe_failure
+from finetune_trainer.train.world import World
+
+SHARD_BYTES = 5 << 30
+
+Shard = list[str]
+
+
+def export_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    destination: Path,
+    world: World,
+    *,
+    dtype: torch.dtype,
+    guard: Callable[[], None],
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Write config, tokenizer and weights to `destination`, which appears only when it loads without a missing key.
+
+    Each rank writes its share of the files and holds one file's tensors at a time. Raises Retryable if the disk fails.
+    """
+    draft = destination.with_name(f".{destination.name}.draft")
+    if world.is_main:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    world.gather(None)
+    problem = _attempt(lambda: _write_weights(model, draft, world, dtype, shard_bytes))
+    if world.is_main and problem is None:
+        problem = _attempt(lambda: _describe(model, tokenizer, draft, dtype))
+    problems = [answer for answer in world.gather(problem) if answer]
+    if problems:
+        if world.is_main:
+            shutil.rmtree(draft, ignore_errors=True)
+        raise Retryable(f"model {destination} could not be exported: {problems[0]}")
+    if world.is_main:
+        guard()
+        _put_in_place(draft, destination)
+    world.gather(None)
+
+
+def plan_shards(sizes: dict[str, int], limit: int) -> list[Shard]:
+    """Split tensor names, in order, into files of at most `limit` bytes; a larger tensor gets a file of its own."""
+    shards: list[Shard] = [[]]
+    filled = 0
+    for name, size in sizes.items():
+        if shards[-1] and filled + size > limit:
+            shards.append([])
+            filled = 0
+        shards[-1].append(name)
+        filled += size
+    return shards
+
+
+def _write_weights(model: PreTrainedModel, folder: Path, world: World, dtype: torch.dtype, limit: int) -> None:
+    tensors = _untied(model)
+    itemsize = torch.empty((), dtype=dtype).element_size()
+    sizes = {name: tensor.numel() * itemsize for name, tensor in tensors.items()}
+    shards = plan_shards(sizes, limit)
+    files = [_file_name(index, len(shards)) for index in range(len(shards))]
+    for index, (file, shard) in enumerate(zip(files, shards, strict=True)):
+        mine = index % world.size == world.rank
+        gathered = {name: tensor for name, tensor in _whole(tensors, shard, dtype) if mine}
+        if mine:
+            save_file(gathered, folder / file, metadata={"format": "pt"})
+    if world.is_main and len(shards) > 1:
+        weight_map = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
+        index_file = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index_file, indent=1, sort_keys=True))
+
+
+def _untied(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Return each distinct tensor of the state dict under its first name: safetensors refuses shared memory."""
+    tied = set(model.all_tied_weights_keys or ())
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+
+
+def _whole(tensors: dict[str, Tensor], names: Shard, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    for name in names:
+        tensor = tensors[name].detach()
+        full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        # A cast that changes nothing would share memory with the model; save_file only needs it contiguous.
+        yield name, full.to(device="cpu", dtype=dtype if full.is_floating_point() else None).contiguous()
+
+
+def _describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, draft: Path, dtype: torch.dtype) -> None:
+    """Write everything but the weights, and make sure that all of it loads."""
+    config = copy.deepcopy(model.config)
+    # FSDP2 renames the class of a model that it shards.
+    config.dtype, config.architectures = dtype, [type(model).__name__.removeprefix("FSDP")]
+    config.save_pretrained(draft)
+    if model.generation_config is not None:
+        model.generation_config.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
+    _require_loadable(draft)
+
+
+def _put_in_place(draft: Path, destination: Path) -> None:
+    replaced = destination.with_name(f".{destination.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if destination.exists():
+        destination.rename(replaced)
+    draft.rename(destination)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _require_loadable(folder: Path) -> None:
+    """Compare the structure that the written config describes with the files' headers, without reading a tensor.
+
+    `from_pretrained` on the meta device would do, but needs accelerate, which nothing else here does.
+    """
+    with torch.device("meta"):
+        structure = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    structure.tie_weights()
+    written = dict(_headers(folder))
+    for name, tensor in _untied(structure).items():
+        if written.get(name) != list(tensor.shape):
+            raise OSError(f"the written files lack {name}")
+
+
+def _headers(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """Yield the name and shape of each tensor in the safetensors files of a folder."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (a file is no mapping)
+                yield name, file.get_slice(name).get_shape()
+
+
+def _file_name(index: int, count: int) -> str:
+    return "model.safetensors" if count == 1 else f"model-{index + 1:05d}-of-{count:05d}.safetensors"
+
+
+def _attempt(action: Callable[[], None]) -> str | None:
+    try:
+        action()
+    except (OSError, SafetensorError) as error:
+        return describe_failure(error)
+    return None

@@ -1,0 +1,186 @@
+"""Save and load the state of a run with torch.distributed.checkpoint: sharded, atomic, on any number of ranks.
+
+Checkpoints are read without trusting them: tensors come back with `weights_only`, and the index, which torch pickles,
+may name nothing but the classes an index is made of.
+"""
+
+import errno
+import io
+import pickle
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.planner import ReadItem
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from finetune_api.errors import Retryable
+from finetune_trainer.checkpoint.manifest import Manifest, checksum
+from finetune_trainer.train.world import World
+
+# Names, not whole modules: what a module imports is within reach of a pickle that may name the module.
+_INDEX_NAMES = {
+    ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
+    ("torch.distributed.checkpoint.metadata", "BytesStorageMetadata"),
+    ("torch.distributed.checkpoint.metadata", "ChunkStorageMetadata"),
+    ("torch.distributed.checkpoint.metadata", "Metadata"),
+    ("torch.distributed.checkpoint.metadata", "MetadataIndex"),
+    ("torch.distributed.checkpoint.metadata", "StorageMeta"),
+    ("torch.distributed.checkpoint.metadata", "TensorProperties"),
+    ("torch.distributed.checkpoint.metadata", "TensorStorageMetadata"),
+    ("torch.distributed.checkpoint.metadata", "_MEM_FORMAT_ENCODING"),
+    ("torch", "Size"),
+    ("torch.serialization", "_get_layout"),
+    ("builtins", "set"),
+    ("collections", "OrderedDict"),
+    ("pathlib", "PosixPath"),
+}
+
+
+def save_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: Path, world: World) -> dict[str, Any]:
+    """Write every rank's part of the state below `directory` and return all files' checksums.
+
+    Raises Retryable, on every rank, when any of them could not write, with the first reason; nothing is left then.
+    """
+    state = _tensors(model, optimizer)
+    if world.is_main:
+        shutil.rmtree(directory, ignore_errors=True)  # what a killed save of this very attempt left
+    world.gather(None)
+    problem: str | None = None
+    files: dict[str, Any] = {}
+    try:
+        writer = FileSystemWriter(directory, sync_files=True, overwrite=False)
+        with _quietly():
+            state_dict_saver.save(state, storage_writer=writer, no_dist=not dist.is_initialized())
+        files = _own_checksums(directory, world)
+    except (CheckpointException, OSError) as error:
+        problem = describe_failure(error)
+    answers = world.gather((problem, files))
+    problems = [answer[0] for answer in answers if answer[0]]  # type: ignore[index]
+    if problems:
+        if world.is_main:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise Retryable(f"checkpoint {directory} could not be saved: {problems[0]}")
+    return {name: entry for answer in answers for name, entry in answer[1].items()}  # type: ignore[index]
+
+
+def load_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: Path) -> None:
+    """Read the state below `directory` into the model, and the optimizer if given, whatever world wrote it.
+
+    Raises Retryable when a file cannot be read.
+    """
+    state = _tensors(model, optimizer)
+    try:
+        reader = _GuardedReader(directory)
+        with _quietly():
+            state_dict_loader.load(
+                state, storage_reader=reader, planner=_TensorsOnly(), no_dist=not dist.is_initialized()
+            )
+    except (CheckpointException, OSError) as error:
+        raise Retryable(f"checkpoint {directory} could not be read: {describe_failure(error)}") from error
+    set_model_state_dict(model, state["model"])
+    if optimizer is not None:
+        groups = get_optimizer_state_dict(model, optimizer)["param_groups"]
+        set_optimizer_state_dict(model, optimizer, {"state": state["optimizer"], "param_groups": groups})
+
+
+def _tensors(model: PreTrainedModel, optimizer: Optimizer | None) -> dict[str, Any]:
+    """Return what a checkpoint holds; learning rate, decay and the like are the configuration's to say."""
+    state: dict[str, Any] = {"model": get_model_state_dict(model)}
+    if optimizer is not None:
+        state["optimizer"] = get_optimizer_state_dict(model, optimizer)["state"]
+    return state
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep torch from warning that one process is one process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+        yield
+
+
+def verify_files(directory: Path, manifest: Manifest, world: World) -> None:
+    """Raise Retryable on every rank when a file of the checkpoint is missing or damaged; each rank reads its share."""
+    names = sorted(manifest.files)[world.rank :: world.size]
+    damaged = [name for name in names if not _intact(directory / name, manifest.files[name])]
+    everywhere = [name for part in world.gather(damaged) for name in part]  # type: ignore[attr-defined]
+    if everywhere:
+        raise Retryable(f"checkpoint {directory}: {everywhere[0]} is missing or damaged")
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return the first underlying reason of a failed save or load, in words."""
+    if isinstance(error, CheckpointException):
+        return "; ".join(describe_failure(wrapped[0]) for wrapped in list(error.failures.values())[:1])
+    number = error.errno if isinstance(error, OSError) else _rust_errno(error)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full (free space, or keep fewer checkpoints with save_num_checkpoints_to_keep)"
+    if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
+        return "the disk is full or the volume went away while writing"
+    return f"{type(error).__name__}: {error}"
+
+
+def _rust_errno(error: BaseException) -> int | None:
+    # safetensors tells the operating system's error in words only.
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
+
+
+def _own_checksums(directory: Path, world: World) -> dict[str, Any]:
+    own = f"__{world.rank}_"
+    names = [path.name for path in directory.iterdir() if path.name.startswith(own)]
+    if world.is_main:
+        names.append(".metadata")
+    return {name: checksum(directory / name) for name in names}
+
+
+def _intact(path: Path, expected: dict[str, Any]) -> bool:
+    return path.is_file() and path.stat().st_size == expected["bytes"] and checksum(path) == expected
+
+
+class _IndexUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        is_dtype = module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
+        if is_dtype or (module, name) in _INDEX_NAMES:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"a checkpoint's index may not name {module}.{name}")
+
+
+class _TensorsOnly(DefaultLoadPlanner):
+    """Loads tensors and nothing else: torch unpickles any other value without a guard."""
+
+    def load_bytes(self, read_item: ReadItem, value: io.BytesIO) -> None:
+        raise pickle.UnpicklingError(f"{read_item.dest_index.fqn} is not a tensor")
+
+
+class _GuardedReader(FileSystemReader):
+    """Reads torch's file layout, but refuses an index that would run code."""
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        raw = (Path(self.path) / ".metadata").read_bytes()
+        try:
+            metadata: Metadata = _IndexUnpickler(io.BytesIO(raw)).load()
+        except (pickle.UnpicklingError, EOFError, ValueError) as error:
+            raise Retryable(f"checkpoint {self.path}: its index is damaged: {error}") from error
+        metadata.storage_meta = metadata.storage_meta or StorageMeta()
+        metadata.storage_meta.load_id = self.load_id
+        return metadata

@@ -1,0 +1,37 @@
+"""What an exception that nobody expected means for the next attempt."""
+
+import errno
+
+import torch
+import torch.distributed as dist
+
+from finetune_api.outcomes import Outcome
+
+# gloo and NCCL report a lost peer as plain RuntimeErrors, told apart by these words only.
+_PEER_LOST = (
+    "connection closed by peer",
+    "connection reset by peer",
+    "connection refused",
+    "broken pipe",
+    "timed out waiting",
+    "watchdog caught collective operation timeout",
+    "nccl communicator was aborted",
+    "gloo",
+)
+
+
+def classified(error: BaseException) -> tuple[Outcome, str]:
+    """Return the outcome and the message of an exception outside the trainer's own."""
+    text = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    first = text.splitlines()[0]
+    # On the CPU torch runs out of memory with a plain RuntimeError.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in text:
+        hint = "Lower device_train_microbatch_size or max_seq_len, or shard with fsdp_config."
+        return Outcome.OUT_OF_MEMORY, f"{first} {hint}"
+    if isinstance(error, dist.DistError | ConnectionError | TimeoutError):
+        return Outcome.RETRYABLE, first
+    if isinstance(error, RuntimeError) and any(words in text.lower() for words in _PEER_LOST):
+        return Outcome.RETRYABLE, f"lost a peer: {first}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS):
+        return Outcome.RETRYABLE, first
+    return Outcome.CRASHED, first

@@ -1,0 +1,54 @@
+"""What the training code tells about the course of a run."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from finetune_api.outcomes import Outcome
+from finetune_trainer.data.arrow_file import TokenizedDataset
+from finetune_trainer.data.prepared import PreparedData
+from finetune_trainer.run_dir import Phase
+from finetune_trainer.train.evaluate import EvalResult
+from finetune_trainer.train.step import StepResult
+from finetune_trainer.train.timeline import Timeline
+from finetune_trainer.train.world import World
+
+
+class Journal:
+    """Keeps nothing, as on every rank but the first; `RunJournal` is the one that writes."""
+
+    def phase(self, phase: Phase) -> None:
+        """Say what the run is doing from now on."""
+
+    def message(self, text: str) -> None:
+        """Say something once to whoever watches."""
+
+    def own(self, world: World, prepared: PreparedData, guard: Callable[[], None]) -> None:
+        """Begin to write to the output; `guard` raises once a newer attempt owns it."""
+
+    def begin(
+        self,
+        timeline: Timeline,
+        rows: Mapping[str, TokenizedDataset],
+        tokenizer: PreTrainedTokenizerBase,
+        first: int,
+    ) -> None:
+        """Begin the metrics after `first` steps that are done already."""
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return the evaluations recorded so far, those of earlier attempts included."""
+        return []
+
+    def step(self, step: int, rows: np.ndarray, result: StepResult, lr: float, seconds: float) -> None:
+        """Tell one optimizer step, counted from 1."""
+
+    def evaluation(self, step: int, label: str, result: EvalResult) -> None:
+        """Tell the result of one evaluation set after `step` optimizer steps."""
+
+    def checkpoint(self, step: int) -> None:
+        """Tell that a checkpoint of `step` exists."""
+
+    def close(self, outcome: Outcome, message: str, step: int | None) -> None:
+        """Tell how the attempt ended, and write what is left to write."""

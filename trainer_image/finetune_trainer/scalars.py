@@ -1,0 +1,35 @@
+"""The curves of a run for TensorBoard, when `loggers.tensorboard` asks for them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from finetune_api.config import TrainingConfig
+
+
+class Scalars:
+    """Writes points of curves, or nothing when no logger is configured."""
+
+    def __init__(self, config: TrainingConfig, output: Path) -> None:
+        settings = config.loggers.tensorboard
+        self._folder = Path(settings.log_dir) if settings and settings.log_dir else output / "tensorboard"
+        self._wanted = settings is not None
+        self._writer: Any = None
+
+    def open(self) -> None:
+        """Start an event file."""
+        if self._wanted:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(self._folder)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Add one point to each named curve."""
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,49 @@
+"""The models a run leaves: the final one, and those the `hf_checkpointer` callback wants on the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from finetune_trainer.checkpoint.export import export_model
+from finetune_trainer.train.intervals import is_due
+from finetune_trainer.train.state import TrainState
+from finetune_trainer.train.timeline import Timeline
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Knows where models go, and in which dtype unless told otherwise: that of the checkpoint the run began with.
+
+    `guard` raises once a newer attempt owns the output; nothing is put in place after that.
+    """
+
+    output: Path
+    tokenizer: PreTrainedTokenizerBase
+    source_dtype: torch.dtype
+    guard: Callable[[], None]
+
+    def export_if_due(self, run: TrainState, timeline: Timeline, done: int) -> None:
+        """Export after `done` steps when `hf_checkpointer` asks for it; the end is left to `export_final`."""
+        settings = run.config.callbacks.hf_checkpointer
+        if settings is None or done == timeline.total_batches:
+            return
+        if not is_due(settings.save_interval, timeline, done):
+            return
+        folder = Path(settings.save_folder) if settings.save_folder else self.output / "huggingface"
+        name = settings.huggingface_folder_name.format(batch=done, epoch=timeline.clock(done).epoch)
+        self._export(run, folder / name)
+
+    def export_final(self, run: TrainState) -> Path:
+        """Export the final model to `OUTPUT/model`."""
+        self._export(run, self.output / "model")
+        return self.output / "model"
+
+    def _export(self, run: TrainState, destination: Path) -> None:
+        settings = run.config.callbacks.hf_checkpointer
+        wanted = _DTYPES[settings.precision] if settings and settings.precision else self.source_dtype
+        export_model(run.model, self.tokenizer, destination, run.world, dtype=wanted, guard=self.guard)

@@ -1,0 +1,62 @@
+"""One rank: `python -m finetune_trainer.worker --spec RUN_DIR/spec.json`, started by torchrun.
+
+Whatever happens, it leaves an outcome file and the exit code that belongs to it. Heavy imports wait until the rank can
+be found and stopped.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from finetune_api.errors import RunError
+from finetune_api.outcomes import Outcome
+from finetune_trainer.launcher.parent_death import die_with_parent
+from finetune_trainer.run_dir import RunDir
+from finetune_trainer.run_spec import RunSpec
+from finetune_trainer.stopping import StopFlag
+
+STARTED = time.monotonic()
+
+
+def main() -> None:
+    """Run this rank and leave with the exit code of its outcome."""
+    die_with_parent()
+    parser = argparse.ArgumentParser(prog="finetune_trainer.worker", description=__doc__)
+    parser.add_argument("--spec", type=Path, required=True, help="the run's specification, a JSON file")
+    spec = RunSpec.load(parser.parse_args().spec)
+    rank = int(os.environ.get("RANK", "0"))
+    run_dir = RunDir(spec.run_dir)
+    stop = StopFlag()
+    stop.install()
+    run_dir.register_rank(rank)
+    code = _outcome(spec, run_dir, rank, stop)
+    # Not sys.exit: threads of a collective that lost its peers would keep the interpreter from leaving.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _outcome(spec: RunSpec, run_dir: RunDir, rank: int, stop: StopFlag) -> int:
+    try:
+        from finetune_trainer.run import run
+
+        step = run(spec, run_dir, stop, STARTED)
+    except RunError as error:
+        print(f"{error.outcome.value}: {error}", file=sys.stderr)
+        return run_dir.write_outcome(
+            error.outcome, str(error), rank=rank, step=error.step, traceback=error.user_traceback
+        )
+    except BaseException as error:
+        from finetune_trainer.failures import classified
+
+        traceback.print_exc()
+        outcome, message = classified(error)
+        return run_dir.write_outcome(outcome, message, rank=rank, traceback=traceback.format_exc())
+    return run_dir.write_outcome(Outcome.SUCCEEDED, f"trained {step} steps", rank=rank, step=step)
+
+
+if __name__ == "__main__":
+    main()
