@@ -46,7 +46,10 @@ class RunError(Exception):
         self.user_traceback = user_traceback
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{stop} {self.hint}"
 
 
 class ConfigInvalid(RunError):

@@ -44,17 +44,11 @@ def _long_warmup(config: TrainingConfig, total_batches: int | None) -> Iterator[
 
 
 def _nothing_saved(config: TrainingConfig, total_batches: int | None) -> Iterator[Problem]:
-    if config.save_folder is None:
-        yield Problem(
-            "save_folder",
-            "nothing is saved before the end of the run",
-            "give save_folder and save_interval to survive an interruption",
-        )
-    elif _longer_than_run(config, total_batches):
+    if _longer_than_run(config, total_batches):
         yield Problem(
             "save_interval",
             f"{config.save_interval} is longer than the run, so nothing is saved before its end",
-            "shorten save_interval",
+            "shorten save_interval to survive an interruption",
         )
 
 
