@@ -1,0 +1,1 @@
+"""The operator: the launch description today's CLI and the cluster share."""

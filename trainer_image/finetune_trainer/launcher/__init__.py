@@ -1,0 +1,1 @@
+"""The launcher: prepares the data, runs torchrun for one node's ranks, and says truthfully how it ended."""

@@ -1,0 +1,130 @@
+"""The launcher's command line, and the command lines of the processes that it starts."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from finetune_trainer.launcher.cpus import available_cpus
+from finetune_trainer.launcher.parent_death import environment_of_child
+from finetune_trainer.run_spec import RunSpec
+
+PrepareMode = Literal["inline", "wait", "done"]
+
+
+@dataclass(frozen=True)
+class NodeLaunch:
+    """One node's share of one attempt, as told on the launcher's command line."""
+
+    config: Path
+    output: Path
+    run_dir: Path
+    cache: Path
+    nnodes: int
+    node_rank: int
+    nproc_per_node: int
+    master_addr: str
+    master_port: int
+    attempt: int
+    job_uid: str
+    resume_from: str | None
+    code: Path | None
+    prepare: PrepareMode
+    grace: float
+    progress_port: int | None
+    termination_log: Path | None
+    join_timeout: float
+    worker_module: str
+    prepare_module: str
+    agent_module: str
+
+    @property
+    def prepares(self) -> bool:
+        """Whether this node prepares the data; the others wait for node 0."""
+        return self.prepare == "inline" and self.node_rank == 0
+
+    @property
+    def ranks(self) -> range:
+        """The global ranks that run on this node."""
+        first = self.node_rank * self.nproc_per_node
+        return range(first, first + self.nproc_per_node)
+
+    def spec(self) -> RunSpec:
+        """What the ranks are told."""
+        return RunSpec(
+            config=self.config,
+            output=self.output,
+            run_dir=self.run_dir,
+            attempt=self.attempt,
+            job_uid=self.job_uid,
+            resume_from=self.resume_from,
+            code_dir=self.code,
+            progress_port=self.progress_port,
+            cache=self.cache,
+        )
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> NodeLaunch:
+    """Read the launcher's command line; a mistake in it ends the process with code 2."""
+    return NodeLaunch(**vars(_parser().parse_args(argv)))
+
+
+def prepare_command(launch: NodeLaunch) -> list[str]:
+    """How the preparation is started."""
+    command = [sys.executable, "-u", "-m", launch.prepare_module, "--config", str(launch.config)]
+    command += ["--cache", str(launch.cache), "--run-dir", str(launch.run_dir)]
+    return command + (["--code", str(launch.code)] if launch.code else [])
+
+
+def agent_command(launch: NodeLaunch) -> list[str]:
+    """How the process around torchrun is started."""
+    return [
+        *(sys.executable, "-u", "-m", launch.agent_module, "--run-dir", str(launch.run_dir)),
+        *("--nnodes", str(launch.nnodes), "--node-rank", str(launch.node_rank)),
+        *("--nproc-per-node", str(launch.nproc_per_node)),
+        *("--master-addr", launch.master_addr, "--master-port", str(launch.master_port)),
+        *("--run-id", f"{launch.job_uid}-{launch.attempt}", "--worker-module", launch.worker_module),
+        *("--join-timeout", str(launch.join_timeout)),
+    ]
+
+
+def agent_environment(launch: NodeLaunch) -> dict[str, str]:
+    """The ranks share the CPUs of their node evenly unless the user decided otherwise."""
+    threads = max(1, available_cpus() // launch.nproc_per_node)
+    return {"OMP_NUM_THREADS": str(threads), **environment_of_child()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m finetune_trainer.launcher", description="Run one node's share of one attempt."
+    )
+    add = parser.add_argument
+    add("--config", type=Path, required=True, help="the resolved training configuration")
+    add("--output", type=Path, required=True, help="where the run leaves its results; shared by all nodes")
+    add("--run-dir", type=Path, required=True, help="a directory private to this node and attempt")
+    add("--cache", type=Path, required=True, help="where prepared data lies; shared by all nodes")
+    add("--nnodes", type=int, default=1)
+    add("--node-rank", type=int, default=0)
+    add("--nproc-per-node", type=int, default=1)
+    add("--master-addr", default="127.0.0.1", help="where node 0 listens")
+    add("--master-port", type=int, required=True)
+    add("--attempt", type=int, default=0)
+    add("--job-uid", required=True)
+    add("--resume-from", help="the uid of another job whose checkpoints may be continued")
+    add("--code", type=Path, help="the folder of the user's modules")
+    add(
+        "--prepare",
+        choices=("inline", "wait", "done"),
+        default="inline",
+        help="node 0 prepares; somebody else does in this attempt; it has been done before",
+    )
+    add("--grace", type=float, default=30.0, help="seconds between a request to leave and the kill")
+    add("--progress-port", type=int, help="serve /progress and /metrics on rank 0")
+    add("--termination-log", type=Path, help="write the termination message here too")
+    add("--join-timeout", type=float, default=300.0, help="seconds for all nodes to find each other")
+    add("--worker-module", default="finetune_trainer.worker", help=argparse.SUPPRESS)
+    add("--prepare-module", default="finetune_trainer.prepare", help=argparse.SUPPRESS)
+    add("--agent-module", default="finetune_trainer.launcher.agent", help=argparse.SUPPRESS)
+    return parser

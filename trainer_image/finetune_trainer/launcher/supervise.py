@@ -1,0 +1,241 @@
+"""The launcher's loop: start the preparation and torchrun, watch, end what must end, decide the outcome."""
+
+import json
+import selectors
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_trainer.launcher.announce import announce, receive, withdraw_stale
+from finetune_trainer.launcher.arguments import (
+    NodeLaunch,
+    agent_command,
+    agent_environment,
+    prepare_command,
+)
+from finetune_trainer.launcher.causes import End, Kind, Stop, decide, kind_of_outcome
+from finetune_trainer.launcher.parent_death import environment_of_child
+from finetune_trainer.launcher.processes import Child, Watched
+from finetune_trainer.launcher.progress import last_step
+from finetune_trainer.launcher.signals import SignalInbox
+from finetune_trainer.run_dir import PREPARE, RankOutcome, RunDir
+
+_PULSE_SECONDS = 0.05
+"""How often files are looked at; deaths wake the loop at once where the system has pidfds."""
+
+_ECHO_SECONDS = 0.3
+"""After a communication error, how long its cause has to report itself before the survivors are killed."""
+
+_AGENT_SECONDS = 5.0
+"""How long the agent may take to report exit codes once every rank is gone."""
+
+
+@dataclass(frozen=True)
+class AgentReport:
+    """What the agent left behind: exit codes other than 0 by rank, or torchrun's own failure."""
+
+    exit_codes: dict[int, int]
+    error: str | None
+
+    @classmethod
+    def read(cls, path: Path) -> "AgentReport | None":
+        """The report, or None when the agent died before writing it."""
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return cls({int(rank): code for rank, code in record["exitCodes"].items()}, record["error"])
+
+
+class NodeRun:
+    """One node's share of one attempt, from the first process to the final word."""
+
+    def __init__(self, launch: NodeLaunch, inbox: SignalInbox) -> None:
+        self._launch = launch
+        self._inbox = inbox
+        self._dir = RunDir(launch.run_dir)
+        self._selector = selectors.DefaultSelector()
+        self._ranks: dict[int, Watched] = {}
+        self._ended_ns: dict[str, int] = {}
+        self._stop: Stop | None = None
+        self._stop_deadline = float("inf")
+        self._kill_at = float("inf")
+        self._ranks_gone_at: float | None = None
+        self._prepared = False
+
+    def run(self) -> TerminationMessage:
+        """Run to the end; every process started here is gone when it returns."""
+        self._start()
+        while self._any_alive():
+            self._selector.select(_PULSE_SECONDS)
+            self._adopt_ranks()
+            self._heed_signals()
+            self._follow_preparation()
+            self._note_deaths()
+            self._enforce_deadlines()
+        return decide(self._ends(), self._stop, last_step(self._dir.progress_file))
+
+    def _start(self) -> None:
+        launch = self._launch
+        self._inbox.register(self._selector)
+        launch.spec().save(launch.run_dir / "spec.json")
+        self._prepare: Child | None = None
+        if launch.prepares:
+            withdraw_stale(launch)
+            command = prepare_command(launch)
+            self._prepare = self._spawn("the data preparation", command, environment_of_child())
+        self._agent = self._spawn("the torchrun agent", agent_command(launch), agent_environment(launch))
+
+    def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
+        child = Child(name, command, environment)
+        child.register(self._selector)
+        return child
+
+    def _everything(self) -> list[Watched]:
+        children = [self._agent] if self._prepare is None else [self._prepare, self._agent]
+        return [*children, *self._ranks.values()]
+
+    def _any_alive(self) -> bool:
+        return any(process.alive() for process in self._everything())
+
+    # What is asked from outside
+
+    def _heed_signals(self) -> None:
+        for number in self._inbox.take():
+            if self._stop is None:
+                self._ask_to_leave(number)
+            elif number == signal.SIGINT:
+                self._kill_overdue()
+
+    def _ask_to_leave(self, number: signal.Signals) -> None:
+        self._stop = Stop(number, self._launch.grace)
+        self._stop_deadline = time.monotonic() + self._launch.grace
+        if self._prepare is not None:
+            self._prepare.kill()  # loses nothing: prepared data appears whole or not at all
+        for rank in self._ranks.values():
+            rank.send(number)
+        if not any(rank.alive() for rank in self._ranks.values()):
+            self._agent.kill()
+
+    def _kill_overdue(self) -> None:
+        if self._stop is not None and self._any_alive():
+            self._stop = Stop(self._stop.signal, self._stop.grace, overdue=True)
+            self._kill_everything()
+
+    # What happens inside
+
+    def _adopt_ranks(self) -> None:
+        for rank, pid in self._dir.rank_pids().items() if len(self._ranks) < len(self._launch.ranks) else ():
+            if rank not in self._ranks:
+                self._ranks[rank] = Watched(f"rank {rank}", pid)
+                self._ranks[rank].register(self._selector)
+                if self._stop is not None:
+                    self._ranks[rank].send(self._stop.signal)
+
+    def _follow_preparation(self) -> None:
+        if self._prepared:
+            return
+        if self._prepare is None:
+            self._prepared = receive(self._launch, self._dir)
+        elif not self._prepare.alive():
+            self._prepared = True
+            if not self._prepare.killed:
+                self._end_preparation()
+
+    def _end_preparation(self) -> None:
+        prepared = self._dir.read_prepared()
+        if prepared is None:
+            self._kill_everything()
+        elif self._launch.nnodes > 1:
+            announce(self._launch, prepared)
+
+    def _note_deaths(self) -> None:
+        for process in self._everything():
+            if process.name not in self._ended_ns and not process.alive():
+                self._note_end(process.name)
+                process.unregister(self._selector)
+        for rank, process in self._ranks.items():
+            if process.name in self._ended_ns:
+                self._plan_kill(rank)
+        if self._agent.exit_code is not None:
+            self._kill_everything()
+
+    def _note_end(self, name: str) -> None:
+        self._ended_ns.setdefault(name, time.monotonic_ns())
+
+    def _plan_kill(self, rank: int) -> None:
+        """The peers of a rank that failed cannot go on; those of one that finished or saved can."""
+        outcome = self._dir.read_outcome(str(rank))
+        kind = Kind.SIGNAL if outcome is None else kind_of_outcome(outcome.outcome)
+        if kind < Kind.STOPPED:
+            wait = _ECHO_SECONDS if kind is Kind.COMMUNICATION else 0.0
+            self._kill_at = min(self._kill_at, self._ended_ns[f"rank {rank}"] / 1e9 + wait)
+
+    def _enforce_deadlines(self) -> None:
+        now = time.monotonic()
+        if now >= self._stop_deadline:
+            self._kill_overdue()
+        if now >= self._kill_at:
+            self._kill_ranks()
+        if len(self._ranks) == len(self._launch.ranks) and not any(r.alive() for r in self._ranks.values()):
+            self._let_agent_report(now)
+
+    def _let_agent_report(self, now: float) -> None:
+        """After a failure the agent only has to write; after a success it may wait for the other nodes."""
+        self._ranks_gone_at = self._ranks_gone_at or now
+        outcomes = [self._dir.read_outcome(str(rank)) for rank in self._ranks]
+        succeeded = all(o is not None and o.outcome is Outcome.SUCCEEDED for o in outcomes)
+        if (not succeeded or self._stop is not None) and now > self._ranks_gone_at + _AGENT_SECONDS:
+            self._agent.kill()
+
+    def _kill_ranks(self) -> None:
+        for rank in self._ranks.values():
+            rank.kill()
+        if self._prepare is not None:
+            self._prepare.kill()
+
+    def _kill_everything(self) -> None:
+        self._kill_ranks()
+        self._agent.kill()
+
+    # The account
+
+    def _ends(self) -> list[End]:
+        report = AgentReport.read(self._launch.run_dir / "agent.json")
+        ends = [self._end_of_rank(rank, report) for rank in self._launch.ranks]
+        if report is None:
+            ends += self._end_of_child(self._agent, None)
+        elif report.error is not None:
+            ends.append(self._end(self._agent.name, error=report.error))
+        if self._prepare is not None and self._dir.read_prepared() is None:
+            ends += self._end_of_child(self._prepare, self._dir.read_outcome(PREPARE))
+        return ends
+
+    def _end_of_rank(self, rank: int, report: AgentReport | None) -> End:
+        name = f"rank {rank}"
+        outcome = self._dir.read_outcome(str(rank))
+        if report is None or report.error is not None:
+            # Its exit code is unknown because the agent is gone, and it went with its agent.
+            return self._end(name, rank=rank, stopped=True, outcome=outcome)
+        killed = rank in self._ranks and self._ranks[rank].killed
+        code = report.exit_codes.get(rank, 0)
+        return self._end(name, rank=rank, exit_code=code, stopped=killed, outcome=outcome)
+
+    def _end_of_child(self, child: Child, outcome: RankOutcome | None) -> list[End]:
+        """A child killed here is never the cause: whoever had it killed is."""
+        return [] if child.killed else [self._end(child.name, exit_code=child.exit_code, outcome=outcome)]
+
+    def _end(
+        self,
+        name: str,
+        *,
+        rank: int | None = None,
+        exit_code: int | None = None,
+        stopped: bool = False,
+        outcome: RankOutcome | None = None,
+        error: str | None = None,
+    ) -> End:
+        at_ns = self._ended_ns.get(name, time.monotonic_ns())
+        return End(name, rank, exit_code, at_ns, stopped, outcome, error)
