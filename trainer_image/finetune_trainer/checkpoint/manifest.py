@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,6 +137,11 @@ def _owner_of(base: str | None, older: list[Claim]) -> tuple[list[Claim], int | 
 def checkpoint_name(step: int, attempt: int) -> str:
     """Return the directory name of a checkpoint."""
     return f"step-{step:08d}-attempt-{attempt:04d}"
+
+
+def is_checkpoint_name(name: str) -> bool:
+    """Tell whether `checkpoint_name` may have made this name."""
+    return re.fullmatch(r"step-\d{8,}-attempt-\d{4,}", name) is not None
 
 
 def parse_name(name: str) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from finetune_trainer.checkpoint.manifest import Manifest
+from finetune_trainer.checkpoint.manifest import Manifest, is_checkpoint_name, parse_name
 
 
 def superfluous(checkpoints: Iterable[tuple[Path, Manifest]], keep: int) -> list[Path]:
@@ -21,4 +21,5 @@ def superfluous(checkpoints: Iterable[tuple[Path, Manifest]], keep: int) -> list
 def abandoned(folder: Path, attempt: int) -> list[Path]:
     """Return the directories of saves that attempts before `attempt` never finished."""
     unfinished = [path for path in folder.glob("step-*") if not (path / "manifest.json").exists()]
-    return [path for path in unfinished if int(path.name.rsplit("-", 1)[1]) < attempt]
+    # A name that is not one of ours is somebody else's directory.
+    return [path for path in unfinished if is_checkpoint_name(path.name) and parse_name(path.name)[1] < attempt]

@@ -35,7 +35,7 @@ def build_model(config: TrainingConfig, model_config: PreTrainedConfig, world: W
     """Return the loaded model on this rank's device, sharded or whole, with activation checkpointing as configured."""
     model = _sharded(config, model_config, world) if is_sharded(config) else _whole(config, model_config, world)
     if config.fsdp_config is not None and config.fsdp_config.activation_checkpointing:
-        model.activation_checkpointing_enable(offload=config.fsdp_config.activation_cpu_offload)
+        model.activation_checkpointing_enable()
     return model
 
 

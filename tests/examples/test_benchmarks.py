@@ -1,0 +1,42 @@
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.shell import ROOT, run
+
+SCRIPTS = ("trainer.py", "startup.py")
+SMALL = ("--layers", "1", "--width", "64")
+
+
+def _benchmark(script: str, *arguments: str | Path, cache: Path, timeout: float = 300) -> str:
+    command = [sys.executable, f"benchmarks/{script}", *map(str, arguments)]
+    done = run(command, cwd=ROOT, cache=cache, timeout=timeout)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_help_says_what_is_measured_and_how_to_look_quickly(script: str, tmp_path: Path) -> None:
+    text = _benchmark(script, "--help", cache=tmp_path)
+    assert "Hugging Face's Trainer" in text
+    assert f"python benchmarks/{script}" in text
+
+
+@pytest.mark.distributed
+def test_all_candidates_compute_the_same_losses(tmp_path: Path) -> None:
+    short = ("--max-seq-len", "128", "--steps", "2", "--warmup", "0", "--threads", "1", "--json")
+    text = _benchmark("trainer.py", *SMALL, *short, "--work", tmp_path, cache=tmp_path)
+    figures = json.loads(text[text.index("{\n") :])
+    assert set(figures) == {"ours", "hugging face", "padded"}
+    assert figures["ours"]["positions_per_token"] <= 1.02
+    assert figures["padded"]["positions_per_token"] > figures["hugging face"]["positions_per_token"] > 1
+
+
+@pytest.mark.distributed
+def test_the_start_is_split_into_its_parts(tmp_path: Path) -> None:
+    text = _benchmark("startup.py", *SMALL, "--work", tmp_path, cache=tmp_path)
+    for state in ("cold", "warm"):
+        assert re.search(rf"^{state}: ours takes \d+\.\d\d of the time to the first step", text, re.MULTILINE)

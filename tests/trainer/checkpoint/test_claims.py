@@ -1,0 +1,124 @@
+"""Attempts claim an output by number: one holder each, the newest wins, other jobs stay out."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_api.errors import ConfigInvalid, Retryable
+from finetune_trainer.checkpoint.claims import Claim, claim, read_claims, refuse_other_jobs, require_newest
+
+CONTENDER = """
+import sys
+from pathlib import Path
+from finetune_api.errors import Retryable
+from finetune_trainer.checkpoint.claims import Claim, claim
+
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    claim(Path(sys.argv[1]), Claim(3, sys.argv[2], None))
+except Retryable:
+    sys.exit(75)
+"""
+
+
+def test_a_claim_says_who_holds_the_output_and_where_it_goes_on(tmp_path: Path) -> None:
+    claim(tmp_path, Claim(0, "job", None))
+    claim(tmp_path, Claim(4, "job", "step-00000007-attempt-0000"))
+    assert read_claims(tmp_path) == [Claim(4, "job", "step-00000007-attempt-0000"), Claim(0, "job", None)]
+
+
+def test_claims_are_ordered_by_number_not_by_name(tmp_path: Path) -> None:
+    for attempt in (9, 10, 100):
+        claim(tmp_path, Claim(attempt, "job", None))
+    assert [held.attempt for held in read_claims(tmp_path)] == [100, 10, 9]
+
+
+def test_an_output_nobody_used_has_no_claims(tmp_path: Path) -> None:
+    assert read_claims(tmp_path / "new") == []
+
+
+@pytest.mark.parametrize("attempt", [0, 2, 3])
+def test_a_number_that_is_taken_or_passed_cannot_be_claimed(attempt: int, tmp_path: Path) -> None:
+    claim(tmp_path, Claim(3, "job", None))
+    with pytest.raises(Retryable, match=f"attempt {attempt} comes too late: .* is claimed by attempt 3"):
+        claim(tmp_path, Claim(attempt, "job", None))
+    assert [held.attempt for held in read_claims(tmp_path)] == [3]
+
+
+def test_of_many_threads_one_gets_the_claim_and_its_content_is_whole(tmp_path: Path) -> None:
+    def contend(number: int) -> Claim | None:
+        try:
+            return claim(tmp_path, Claim(1, "job", f"step-{number:08d}-attempt-0000"))
+        except Retryable:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [held for held in pool.map(contend, range(32)) if held]
+    assert len(won) == 1
+    assert read_claims(tmp_path) == won
+    assert [path.name for path in (tmp_path / "attempts").iterdir()] == ["1.json"]
+
+
+def test_of_several_processes_one_gets_the_claim(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CONTENDER, str(tmp_path), "job"]
+    contenders = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for contender in contenders:
+        assert contender.stdout is not None
+        assert contender.stdout.readline() == "ready\n"
+    for contender in contenders:
+        contender.communicate("go\n", timeout=60)
+    assert sorted(contender.returncode for contender in contenders) == [0, 75, 75, 75]
+
+
+def test_a_newer_attempt_takes_the_output_away(tmp_path: Path) -> None:
+    own = claim(tmp_path, Claim(1, "job", None))
+    require_newest(tmp_path, own)
+    claim(tmp_path, Claim(2, "job", None))
+    with pytest.raises(Retryable, match=r"attempt 2 has taken over .*; attempt 1 leaves it alone"):
+        require_newest(tmp_path, own)
+
+
+def test_another_job_is_kept_out_and_told_what_to_do(tmp_path: Path) -> None:
+    claim(tmp_path, Claim(1, "first", None))
+    with pytest.raises(ConfigInvalid, match=r"another job \(uid first\).*resumeFrom"):
+        claim(tmp_path, Claim(2, "second", None))
+    assert len(read_claims(tmp_path)) == 1
+
+
+def test_a_job_may_go_on_from_one_that_it_names(tmp_path: Path) -> None:
+    claim(tmp_path, Claim(1, "first", None))
+    claim(tmp_path, Claim(2, "second", "base"), resume_from="first")
+    claim(tmp_path, Claim(3, "second", "base"))  # its own next attempt need not name it again
+    with pytest.raises(ConfigInvalid, match="uid second"):
+        claim(tmp_path, Claim(4, "first", None))
+
+
+def test_naming_a_job_long_past_is_not_enough(tmp_path: Path) -> None:
+    held = [Claim(2, "second", None), Claim(1, "first", None)]
+    with pytest.raises(ConfigInvalid, match="uid second"):
+        refuse_other_jobs(tmp_path, held, "third", "first")
+    refuse_other_jobs(tmp_path, held, "third", "second")
+
+
+@given(
+    order=st.permutations(range(5)),
+)
+def test_whatever_the_order_of_arrival_the_highest_number_is_the_newest(
+    order: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    output = tmp_path_factory.mktemp("output")
+    held = []
+    for attempt in order:
+        try:
+            held.append(claim(output, Claim(attempt, "job", None)))
+        except Retryable:
+            assert any(earlier.attempt > attempt for earlier in held)
+    assert read_claims(output)[0].attempt == max(order)
+    assert [json.loads(path.read_text())["uid"] for path in (output / "attempts").iterdir()] == ["job"] * len(held)

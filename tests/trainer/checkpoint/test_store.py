@@ -1,0 +1,234 @@
+"""Saving and loading the state of a run: exact, verified, and without trusting what is read."""
+
+import os
+import pickle
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from finetune_api.errors import Retryable
+from finetune_trainer.checkpoint.manifest import Identity, Manifest
+from finetune_trainer.checkpoint.store import describe_failure, load_state, save_state, verify_files
+from finetune_trainer.train.optimizers import build_optimizer
+from support.training import ALONE, load_gpt2, same, training_config, weights
+
+OPTIMIZERS = ["decoupled_adamw", "adamw", "decoupled_lionw"]
+
+
+def trainable(directory: Path, name: str = "decoupled_adamw", lr: float = 1e-2) -> tuple[PreTrainedModel, Optimizer]:
+    model = load_gpt2(directory)
+    return model, build_optimizer(training_config(directory, {"optimizer": {"name": name, "lr": lr}}), model)
+
+
+def train(model: PreTrainedModel, optimizer: Optimizer, steps: int) -> None:
+    ids = torch.tensor([[1, 2, 3, 4]])
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        optimizer.step()
+
+
+def manifest_of(files: dict[str, Any]) -> Manifest:
+    return Manifest(1, 8, 0, "job", 1, None, "", Identity("", "", {}), False, {}, files)
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let writing fail beyond `size` bytes of a file, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weights_and_optimizer_come_back_bit_by_bit(name: str, gpt2_dir: Path, tmp_path: Path) -> None:
+    model, optimizer = trainable(gpt2_dir, name)
+    train(model, optimizer, 3)
+    save_state(model, optimizer, tmp_path / "saved", ALONE)
+    other, other_optimizer = trainable(gpt2_dir, name)
+    load_state(other, other_optimizer, tmp_path / "saved")
+    assert same(weights(model), weights(other))
+    for first, second in zip(model.parameters(), other.parameters(), strict=True):
+        ours, theirs = optimizer.state[first], other_optimizer.state[second]
+        assert same(ours, theirs)
+    train(model, optimizer, 2)
+    train(other, other_optimizer, 2)
+    assert same(weights(model), weights(other))
+
+
+def test_saving_before_the_first_step_changes_nothing(gpt2_dir: Path, tmp_path: Path) -> None:
+    model, optimizer = trainable(gpt2_dir)
+    plain, plain_optimizer = trainable(gpt2_dir)
+    save_state(model, optimizer, tmp_path / "saved", ALONE)
+    assert same(weights(model), weights(plain))
+    train(model, optimizer, 2)
+    train(plain, plain_optimizer, 2)
+    assert torch.allclose(model.transformer.wpe.weight, plain.transformer.wpe.weight, atol=1e-6)
+
+
+def test_weights_alone_leave_the_optimizer_as_it_is(gpt2_dir: Path, tmp_path: Path) -> None:
+    model, optimizer = trainable(gpt2_dir)
+    train(model, optimizer, 1)
+    save_state(model, None, tmp_path / "saved", ALONE)
+    other, other_optimizer = trainable(gpt2_dir)
+    load_state(other, None, tmp_path / "saved")
+    assert same(weights(model), weights(other))
+    assert not other_optimizer.state
+
+
+def test_learning_rate_and_decay_are_those_of_the_configuration_not_of_the_checkpoint(
+    gpt2_dir: Path, tmp_path: Path
+) -> None:
+    model, optimizer = trainable(gpt2_dir, lr=1e-2)
+    train(model, optimizer, 1)
+    save_state(model, optimizer, tmp_path / "saved", ALONE)
+    other, other_optimizer = trainable(gpt2_dir, lr=5e-4)
+    expected = [{**group, "params": []} for group in other_optimizer.param_groups]
+    load_state(other, other_optimizer, tmp_path / "saved")
+    assert [{**group, "params": []} for group in other_optimizer.param_groups] == expected
+
+
+def test_a_parameter_that_never_got_a_gradient_does_not_stop_a_resume(gpt2_dir: Path, tmp_path: Path) -> None:
+    model, optimizer = trainable(gpt2_dir)
+    model(input_ids=torch.tensor([[1, 2]]), labels=torch.tensor([[1, 2]])).loss.backward()
+    model.transformer.h[1].mlp.c_fc.bias.grad = None
+    optimizer.step()
+    save_state(model, optimizer, tmp_path / "saved", ALONE)
+    other, other_optimizer = trainable(gpt2_dir)
+    load_state(other, other_optimizer, tmp_path / "saved")
+    assert same(weights(model), weights(other))
+
+
+def test_every_file_is_listed_with_its_checksum_and_intact(gpt2_dir: Path, tmp_path: Path) -> None:
+    model, optimizer = trainable(gpt2_dir)
+    files = save_state(model, optimizer, tmp_path / "saved", ALONE)
+    assert set(files) == {path.name for path in (tmp_path / "saved").iterdir()}
+    verify_files(tmp_path / "saved", manifest_of(files), ALONE)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
+def test_a_damaged_file_is_found_before_it_is_read(damage: str, gpt2_dir: Path, tmp_path: Path) -> None:
+    files = save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
+    path = tmp_path / "saved" / "__0_0.distcp"
+    content = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(content[:-1])
+    elif damage == "flipped":
+        path.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
+    else:
+        path.unlink()
+    with pytest.raises(Retryable, match=r"__0_0\.distcp is missing or damaged"):
+        verify_files(tmp_path / "saved", manifest_of(files), ALONE)
+
+
+def test_what_a_killed_save_left_is_replaced(gpt2_dir: Path, tmp_path: Path) -> None:
+    leftover = tmp_path / "saved" / "__9_9.distcp"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"half")
+    save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
+    assert not leftover.exists()
+
+
+def test_a_full_disk_is_retryable_and_leaves_nothing(gpt2_dir: Path, tmp_path: Path) -> None:
+    model, optimizer = trainable(gpt2_dir)
+    with files_up_to(40_000), pytest.raises(Retryable, match="could not be saved: the disk is full"):
+        save_state(model, optimizer, tmp_path / "saved", ALONE)
+    assert not (tmp_path / "saved").exists()
+    save_state(model, optimizer, tmp_path / "saved", ALONE)
+
+
+def test_a_folder_that_cannot_be_made_is_retryable(gpt2_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(Retryable, match="could not be saved: NotADirectoryError"):
+        save_state(*trainable(gpt2_dir), tmp_path / "folder" / "saved", ALONE)
+
+
+def test_a_checkpoint_that_is_gone_is_retryable(gpt2_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(Retryable, match="could not be read: FileNotFoundError"):
+        load_state(*trainable(gpt2_dir), tmp_path / "nowhere")
+
+
+class Evil:
+    """Makes a directory when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = str(mark)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.mark,)
+
+
+def naming(module: str, name: str, argument: str) -> bytes:
+    """Return a pickle that calls `module.name(argument)`, where the name may have dots."""
+    texts = [b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name, argument)]
+    return b"\x80\x04" + texts[0] + texts[1] + b"\x93" + texts[2] + b"\x85R."
+
+
+@pytest.mark.parametrize("way", ["plain", "through_a_module_that_is_trusted", "through_an_import_of_it"])
+def test_an_index_that_would_run_code_is_refused(way: str, gpt2_dir: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
+    trusted = "torch.distributed.checkpoint.filesystem"
+    pickles = {
+        "plain": pickle.dumps(Evil(mark)),
+        "through_a_module_that_is_trusted": naming(trusted, "os.mkdir", str(mark)),
+        "through_an_import_of_it": naming(trusted, "FileSystemWriter", str(mark)),
+    }
+    (tmp_path / "saved" / ".metadata").write_bytes(pickles[way])
+    with pytest.raises(Retryable, match="index may not name"):
+        load_state(*trainable(gpt2_dir), tmp_path / "saved")
+    assert not mark.exists()
+
+
+def test_the_pickles_above_would_run_code_were_they_trusted(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    pickle.loads(naming("torch.distributed.checkpoint.filesystem", "os.mkdir", str(mark)))
+    assert mark.is_dir()
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+def test_a_value_in_place_of_a_tensor_is_not_unpickled(gpt2_dir: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    model, _ = trainable(gpt2_dir)
+    state: dict[str, Any] = {"model": dict(model.state_dict()) | {"transformer.ln_f.bias": Evil(mark)}}
+    dcp.save(state, checkpoint_id=tmp_path / "saved", no_dist=True)
+    shutil.rmtree(mark, ignore_errors=True)
+    with pytest.raises(Retryable, match=r"transformer\.ln_f\.bias is not a tensor"):
+        load_state(model, None, tmp_path / "saved")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04K\x01"])
+def test_an_index_that_is_damaged_is_retryable(content: bytes, gpt2_dir: Path, tmp_path: Path) -> None:
+    save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
+    (tmp_path / "saved" / ".metadata").write_bytes(content)
+    with pytest.raises(Retryable, match="could not be read"):
+        load_state(*trainable(gpt2_dir), tmp_path / "saved")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (OSError(122, "Disk quota exceeded"), "the disk is full"),
+        (RuntimeError("Error while serializing: I/O error: No space left (os error 28)"), "the disk is full"),
+        (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0"), "the disk is full or"),
+        (PermissionError(13, "Permission denied"), "PermissionError: [Errno 13] Permission denied"),
+        (CheckpointException("save", {1: (OSError(28, "full"), None)}), "the disk is full"),  # type: ignore[dict-item]
+    ],
+)
+def test_a_failure_is_told_by_its_first_reason(error: BaseException, words: str) -> None:
+    assert describe_failure(error).startswith(words)
