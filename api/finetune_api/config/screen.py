@@ -77,6 +77,10 @@ class _Screener:
         self, model: type[Section], table: KeyTable, raw: Mapping[Any, Any], key: str, here: str
     ) -> str | None:
         moved = table.moved.get(key) or places(self.root).get(key)
+        if moved == here:
+            # A sibling has it: `eps` exists for AdamW, but the file asks for Lion.
+            self.found.report(here, f"{' or '.join(names_of(model))} has no such key", _known_keys(model))
+            return None
         if moved is not None:
             self.found.report(here, "unknown key", f"did you mean {moved}?")
             return None

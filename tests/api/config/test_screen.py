@@ -202,3 +202,9 @@ def test_nothing_after_the_colon_gives_a_callback_its_defaults() -> None:
 def test_keys_that_are_not_text_are_unknown() -> None:
     assert any("True" in problem for problem in problems({**minimal_config(), True: 1}))
     assert any(problem.startswith("1: unknown key") for problem in problems({**minimal_config(), 1: 2}))
+
+
+def test_a_key_that_only_a_sibling_has_is_said_to_belong_elsewhere() -> None:
+    config = minimal_config() | {"optimizer": {"name": "decoupled_lionw", "eps": 1e-8}}
+    known = "name, lr, betas, weight_decay, disable_grad, param_groups"
+    assert problems(config) == [f"optimizer.eps: decoupled_lionw has no such key; known here: {known}"]

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_shards_keep_the_order_and_stay_below_the_limit_unless_one_tensor_alone_
     assert [name for shard in shards for name in shard] == list(named)
     for shard in shards:
         assert sum(named[name] for name in shard) <= limit or len([name for name in shard if named[name]]) == 1
-    for before, after in zip(shards, shards[1:], strict=False):
+    for before, after in pairwise(shards):
         assert sum(named[name] for name in before) + named[after[0]] > limit  # no file more than needed
 
 

@@ -76,7 +76,7 @@ def test_saving_before_the_first_step_changes_nothing(gpt2_dir: Path, tmp_path: 
     assert same(weights(model), weights(plain))
     train(model, optimizer, 2)
     train(plain, plain_optimizer, 2)
-    assert torch.allclose(model.transformer.wpe.weight, plain.transformer.wpe.weight, atol=1e-6)
+    assert same(weights(model), weights(plain))
 
 
 def test_weights_alone_leave_the_optimizer_as_it_is(gpt2_dir: Path, tmp_path: Path) -> None:
@@ -99,17 +99,6 @@ def test_learning_rate_and_decay_are_those_of_the_configuration_not_of_the_check
     expected = [{**group, "params": []} for group in other_optimizer.param_groups]
     load_state(other, other_optimizer, tmp_path / "saved")
     assert [{**group, "params": []} for group in other_optimizer.param_groups] == expected
-
-
-def test_a_parameter_that_never_got_a_gradient_does_not_stop_a_resume(gpt2_dir: Path, tmp_path: Path) -> None:
-    model, optimizer = trainable(gpt2_dir)
-    model(input_ids=torch.tensor([[1, 2]]), labels=torch.tensor([[1, 2]])).loss.backward()
-    model.transformer.h[1].mlp.c_fc.bias.grad = None
-    optimizer.step()
-    save_state(model, optimizer, tmp_path / "saved", ALONE)
-    other, other_optimizer = trainable(gpt2_dir)
-    load_state(other, other_optimizer, tmp_path / "saved")
-    assert same(weights(model), weights(other))
 
 
 def test_every_file_is_listed_with_its_checksum_and_intact(gpt2_dir: Path, tmp_path: Path) -> None:
@@ -157,7 +146,7 @@ def test_a_folder_that_cannot_be_made_is_retryable(gpt2_dir: Path, tmp_path: Pat
 
 
 def test_a_checkpoint_that_is_gone_is_retryable(gpt2_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(Retryable, match="could not be read: FileNotFoundError"):
+    with pytest.raises(Retryable, match=r"could not be read: .*No such file"):
         load_state(*trainable(gpt2_dir), tmp_path / "nowhere")
 
 

@@ -100,6 +100,16 @@ def test_a_first_step_at_rate_zero_leaves_the_weights_unchanged(gpt2_dir: Path) 
     assert not same(before, weights(run.model))
 
 
+def test_a_parameter_that_no_row_reaches_has_a_gradient_of_zero_as_it_has_on_many_ranks(gpt2_dir: Path) -> None:
+    model = load_gpt2(gpt2_dir)
+    model.unused = torch.nn.Parameter(torch.ones(3))
+    settings = {"optimizer": {"name": "decoupled_adamw", "weight_decay": 0.5}}
+    run = training_state(training_config(gpt2_dir, settings), model)
+    train_step(run, DATASET, BATCH, 1, 1.0)
+    assert model.unused.tolist() == [0.5] * 3
+    assert run.optimizer.state[model.unused]
+
+
 def test_steps_on_the_same_rows_make_the_loss_fall(gpt2_dir: Path) -> None:
     run = state(gpt2_dir)
     losses = [train_step(run, DATASET, BATCH, step, 1.0).loss for step in range(1, 9)]

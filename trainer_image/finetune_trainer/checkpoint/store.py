@@ -106,8 +106,23 @@ def _tensors(model: PreTrainedModel, optimizer: Optimizer | None) -> dict[str, A
     """Return what a checkpoint holds; learning rate, decay and the like are the configuration's to say."""
     state: dict[str, Any] = {"model": get_model_state_dict(model)}
     if optimizer is not None:
+        _initialise(model, optimizer)
         state["optimizer"] = get_optimizer_state_dict(model, optimizer)["state"]
     return state
+
+
+def _initialise(model: PreTrainedModel, optimizer: Optimizer) -> None:
+    """Give an optimizer that has not stepped yet the state it would begin with.
+
+    torch does that by a step at learning rate 0, which counts: taken back, a run saved before its first step goes on
+    as if it had not been.
+    """
+    if optimizer.state:
+        return
+    get_optimizer_state_dict(model, optimizer)
+    for state in optimizer.state.values():
+        if "step" in state:
+            state["step"].zero_()
 
 
 @contextmanager

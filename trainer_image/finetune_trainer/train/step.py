@@ -76,9 +76,12 @@ def _accumulate_gradients(
 def _reduced_gradient_norm(run: TrainState) -> float:
     """Sum the gradients over the ranks, take the loss scale out again, and return their norm."""
     parameters = _trained(run)
+    for parameter in parameters:
+        if parameter.grad is None:  # no row of this rank reached it; another rank's may have
+            parameter.grad = torch.zeros_like(parameter)
     if run.world.size > 1 and not is_sharded(run.config):
         sum_gradients(parameters)
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    gradients = [cast(Tensor, p.grad) for p in parameters]
     run.scale.unscale(gradients)
     norm = get_total_norm(gradients)
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)

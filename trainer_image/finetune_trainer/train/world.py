@@ -93,9 +93,6 @@ def sum_gradients(parameters: list[Tensor], *, bucket_bytes: int = 25 << 20) -> 
     DistributedDataParallel lays its buckets out anew after the first step, which changes the order of additions with
     three ranks or more; a fixed layout keeps a resumed run bit-identical to an uninterrupted one.
     """
-    for parameter in parameters:
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
     gradients = [p.grad for p in parameters if p.grad is not None]
     for bucket in _buckets(gradients, bucket_bytes):
         flat = torch.cat([gradient.reshape(-1) for gradient in bucket])

@@ -1,0 +1,267 @@
+"""The checkpoints of one attempt: exact resumption, identity, claims, rotation."""
+
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from finetune_api.errors import ConfigInvalid, Retryable
+from finetune_trainer.checkpoint.checkpointer import (
+    Checkpointer,
+    StartingPoint,
+    checkpoint_folder,
+    claim_output,
+    explicit_checkpoint,
+    model_fingerprint,
+)
+from finetune_trainer.checkpoint.claims import read_claims
+from finetune_trainer.checkpoint.manifest import Identity, checkpoint_name, complete_checkpoints
+from finetune_trainer.train.layouts import Layout
+from finetune_trainer.train.state import TrainState
+from finetune_trainer.train.step import train_step
+from finetune_trainer.train.timeline import Timeline
+from support.training import (
+    ALONE,
+    dataset_of,
+    load_gpt2,
+    random_rows,
+    same,
+    tiny_llama,
+    training_config,
+    training_state,
+    weights,
+)
+
+DATASET = dataset_of(random_rows(10, seed=7))
+WARMUP = {"optimizer": {"name": "decoupled_adamw", "lr": 1e-2, "weight_decay": 0.01}, "max_duration": "6ba"}
+
+
+class Attempt:
+    """One attempt on an output directory, from its claim on."""
+
+    def __init__(
+        self,
+        output: Path,
+        model: Path,
+        number: int = 0,
+        *,
+        uid: str = "job",
+        changes: dict[str, Any] | None = None,
+        layout: Layout = Layout.TRIMMED,
+        dataset: str = "dataset",
+    ) -> None:
+        config = training_config(model, WARMUP | (changes or {}))
+        self.folder = checkpoint_folder(output, config)
+        own, self.start = claim_output(output, self.folder, attempt=number, uid=uid, resume_from=None)
+        self.state: TrainState = training_state(config, load_gpt2(model), layout=layout)
+        self.timeline = Timeline.of(config, DATASET.lengths)
+        identity = Identity(model_fingerprint(self.state.model), dataset, self.timeline.order_settings())
+        self.checkpointer = Checkpointer(output, self.folder, own, identity, config, ALONE, last_saved=-1)
+
+    def restore(self, start: StartingPoint | None = None) -> None:
+        run = self.state
+        self.checkpointer.restore(start or self.start, run.model, run.optimizer, run.scale)
+
+    def save(self, step: int, **options: Any) -> Path:
+        run = self.state
+        return self.checkpointer.save(step, 4 * step, run.model, run.optimizer, run.scale, **options)
+
+    def train(self, first: int, last: int) -> list[float]:
+        """Take steps `first` to `last` with a rate that changes, and return their losses."""
+        return [
+            train_step(self.state, DATASET, self.timeline.rows(step - 1), step, step / 6).loss
+            for step in range(first, last + 1)
+        ]
+
+
+def saved(attempt: Attempt) -> list[str]:
+    return [directory.name for directory, _ in complete_checkpoints(attempt.folder)]
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 6])
+@pytest.mark.parametrize("optimizer", ["decoupled_adamw", "adamw", "decoupled_lionw"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(
+    optimizer: str, at: int, dropout_dir: Path, tmp_path: Path
+) -> None:
+    changes = {"optimizer": {"name": optimizer, "lr": 1e-2, "weight_decay": 0.01}}
+    whole = Attempt(tmp_path / "whole", dropout_dir, changes=changes)
+    losses = whole.train(1, 6)
+    first = Attempt(tmp_path / "cut", dropout_dir, changes=changes)
+    first.train(1, at)
+    first.save(at)
+    second = Attempt(tmp_path / "cut", dropout_dir, 1, changes=changes)
+    assert second.start.step == at
+    second.restore()
+    assert second.train(at + 1, 6) == losses[at:]
+    assert same(weights(whole.state.model), weights(second.state.model))
+
+
+def test_the_loss_scale_of_float16_is_resumed_too(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir, changes={"precision": "amp_fp16"})
+    first.state.scale.accepts(finite=False, step=1)
+    first.save(1)
+    second = Attempt(tmp_path, gpt2_dir, 1, changes={"precision": "amp_fp16"})
+    second.restore()
+    assert second.state.scale.state() == first.state.scale.state()
+
+
+def test_a_manifest_says_what_was_saved_and_by_whom(gpt2_dir: Path, tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir, 2, changes={"device_train_microbatch_size": 3})
+    directory = attempt.save(5)
+    assert directory == tmp_path / "checkpoints" / checkpoint_name(5, 2)
+    manifest = explicit_checkpoint(directory).manifest
+    assert manifest is not None
+    assert (manifest.step, manifest.samples, manifest.attempt, manifest.uid) == (5, 20, 2, "job")
+    assert (manifest.world_size, manifest.microbatch, manifest.weights_only) == (1, 3, False)
+
+
+def test_a_folder_of_ones_own_may_carry_the_name_of_the_run(tmp_path: Path) -> None:
+    config = training_config(tmp_path, {"save_folder": "/saves/{run_name}/here", "run_name": "first"})
+    assert checkpoint_folder(tmp_path, config) == Path("/saves/first/here")
+    assert checkpoint_folder(tmp_path, training_config(tmp_path)) == tmp_path / "checkpoints"
+
+
+def test_another_model_is_refused(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir)
+    first.save(1)
+    second = Attempt(tmp_path, gpt2_dir, 1)
+    second.checkpointer.identity = Identity(model_fingerprint(tiny_llama()), "dataset", first.timeline.order_settings())
+    with pytest.raises(ConfigInvalid, match="made with another model"):
+        second.restore()
+
+
+def test_another_dataset_is_refused_unless_only_weights_are_wanted(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir)
+    first.train(1, 2)
+    first.save(2)
+    second = Attempt(tmp_path, gpt2_dir, 1, dataset="other")
+    with pytest.raises(ConfigInvalid, match="made with another dataset"):
+        second.restore()
+    second.checkpointer.restore_weights(second.start, second.state.model)
+    assert same(weights(first.state.model), weights(second.state.model))
+
+
+def test_another_order_of_rows_is_refused_by_its_key(gpt2_dir: Path, tmp_path: Path) -> None:
+    Attempt(tmp_path, gpt2_dir).save(1)
+    with pytest.raises(ConfigInvalid, match=r"^global_train_batch_size: .* was made with 4, now it is 2"):
+        Attempt(tmp_path, gpt2_dir, 1, changes={"global_train_batch_size": 2}).restore()
+
+
+def test_a_fingerprint_tells_architectures_apart_but_not_weights(gpt2_dir: Path) -> None:
+    model = load_gpt2(gpt2_dir)
+    before = model_fingerprint(model)
+    with torch.no_grad():
+        model.transformer.ln_f.bias.add_(1)
+    assert model_fingerprint(model) == before != model_fingerprint(tiny_llama())
+
+
+def test_a_checkpoint_of_weights_cannot_be_resumed_and_says_what_to_write(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path / "first", gpt2_dir)
+    first.train(1, 1)
+    given = explicit_checkpoint(first.save(1, weights_only=True))
+    second = Attempt(tmp_path / "second", gpt2_dir)
+    with pytest.raises(ConfigInvalid, match="load_weights_only: true"):
+        second.restore(given)
+    second.checkpointer.restore_weights(given, second.state.model)
+    assert same(weights(first.state.model), weights(second.state.model))
+
+
+def test_weights_alone_do_not_count_as_saved(gpt2_dir: Path, tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    attempt.save(2, weights_only=True)
+    assert attempt.checkpointer.last_saved == -1
+    attempt.save(2)
+    assert attempt.checkpointer.last_saved == 2
+    assert Attempt(tmp_path, gpt2_dir, 1).start.step == 2
+
+
+def test_only_as_many_as_wanted_are_kept_and_never_none(gpt2_dir: Path, tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir, changes={"save_num_checkpoints_to_keep": 2})
+    for step in (1, 2, 3, 4):
+        attempt.save(step)
+    assert saved(attempt) == [checkpoint_name(3, 0), checkpoint_name(4, 0)]
+    last = Attempt(tmp_path, gpt2_dir, 1, changes={"save_num_checkpoints_to_keep": 0})
+    last.save(5)
+    assert saved(last) == [checkpoint_name(5, 1)]
+
+
+def test_an_attempt_that_was_overtaken_commits_nothing(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir, changes={"save_num_checkpoints_to_keep": 1})
+    first.save(1)
+    second = Attempt(tmp_path, gpt2_dir, 1)
+    with pytest.raises(Retryable, match="attempt 1 has taken over"):
+        first.save(2)
+    assert saved(first) == [checkpoint_name(1, 0)]
+    assert second.start.directory == tmp_path / "checkpoints" / checkpoint_name(1, 0)
+    second.restore()
+
+
+def test_a_new_attempt_sweeps_up_what_earlier_ones_left_half_done(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir)
+    first.save(1)
+    half = first.folder / checkpoint_name(2, 0)
+    half.mkdir()
+    (half / "__0_0.distcp").write_bytes(b"half")
+    second = Attempt(tmp_path, gpt2_dir, 1)
+    assert not half.exists()
+    assert second.start.step == 1
+
+
+def test_an_output_of_another_job_is_refused_before_anything_is_claimed(gpt2_dir: Path, tmp_path: Path) -> None:
+    Attempt(tmp_path, gpt2_dir)
+    with pytest.raises(ConfigInvalid, match="another job"):
+        Attempt(tmp_path, gpt2_dir, 1, uid="stranger")
+    assert len(read_claims(tmp_path)) == 1
+
+
+def test_a_job_that_names_another_starts_where_that_one_was(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir)
+    first.save(3)
+    own, start = claim_output(tmp_path, first.folder, attempt=1, uid="heir", resume_from="job")
+    assert (own.base, start.step) == (checkpoint_name(3, 0), 3)
+
+
+def test_a_damaged_checkpoint_is_found_before_anything_is_loaded(gpt2_dir: Path, tmp_path: Path) -> None:
+    first = Attempt(tmp_path, gpt2_dir)
+    first.train(1, 1)
+    with (first.save(1) / "__0_0.distcp").open("r+b") as file:
+        file.truncate(100)
+    second = Attempt(tmp_path, gpt2_dir, 1)
+    before = weights(second.state.model)
+    with pytest.raises(Retryable, match="missing or damaged"):
+        second.restore()
+    assert same(before, weights(second.state.model))
+
+
+def test_a_disk_that_fills_up_is_retryable_and_leaves_the_earlier_checkpoint(gpt2_dir: Path, tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    attempt.save(1)
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # what is longer cannot be written
+    try:
+        with pytest.raises(Retryable, match="could not be saved"):
+            attempt.save(2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in attempt.folder.iterdir()] == [checkpoint_name(1, 0)]
+    assert attempt.checkpointer.last_saved == 1
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints", f"checkpoints/{checkpoint_name(3, 1)}"])
+def test_load_path_may_name_an_output_its_folder_or_one_checkpoint(inside: str, gpt2_dir: Path, tmp_path: Path) -> None:
+    Attempt(tmp_path, gpt2_dir).save(7)
+    Attempt(tmp_path, gpt2_dir, 1).save(3)
+    assert explicit_checkpoint(tmp_path / inside).directory == tmp_path / "checkpoints" / checkpoint_name(3, 1)
+
+
+def test_load_path_without_a_checkpoint_is_a_mistake(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ConfigInvalid, match=r"load_path: .* holds no complete checkpoint"):
+            explicit_checkpoint(path)
+
+
+def test_a_run_that_begins_starts_at_step_zero() -> None:
+    assert StartingPoint(None, None).step == 0
