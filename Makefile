@@ -41,6 +41,7 @@ check: setup ## Lint, check types and import contracts
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/generate.py --check
 
 format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -53,6 +54,9 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(BIN)/uv pip compile $(LOCK_FLAGS) -o requirements/uv.txt requirements/uv.in
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+
+docs: setup ## Write docs/configuration.md anew from the models
+	$(BIN)/python docs/generate.py
 
 bench: setup ## Measure the trainer against its peers and the start-up (about ten minutes)
 	$(BIN)/python benchmarks/trainer.py

@@ -64,9 +64,7 @@ def _spec(root: Path, model: Path, name: str, overrides: list[str]) -> RunSpec:
     run_dir.create()
     data = prepare(config, root / "cache", code_dir=EXAMPLE)
     run_dir.write_prepared(data.directory, data.sha256)
-    return RunSpec(
-        config=file, output=root / name, run_dir=run_dir.path, cache=root / "cache", attempt=0, job_uid="u"
-    )
+    return RunSpec(config=file, output=root / name, run_dir=run_dir.path, cache=root / "cache", attempt=0, job_uid="u")
 
 
 @pytest.mark.parametrize("name", [*list(ONE_RANK)[1:], *TWO_RANKS])

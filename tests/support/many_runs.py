@@ -1,7 +1,7 @@
 """Trains several configurations one after another in the same ranks: imports are paid once.
 
-Started by torchrun with a JSON file: a list of ports and run specifications. Each run meets at a port of its own, because
-the ranks of a second process group would find the addresses of the first in the launcher's store.
+Started by torchrun with a JSON file: a list of ports and run specifications. Each run meets at a port of its own,
+because the ranks of a second process group would find the addresses of the first in the launcher's store.
 """
 
 import json

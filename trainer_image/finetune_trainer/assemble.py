@@ -75,7 +75,7 @@ def assemble(
     width = max(lengths_asked_for(config).values())
     placement = RowPlacement(layout, tokenizer.pad_token_id, tokenizer.padding_side, width)
     state = TrainState(config, world, model, optimizer, scale, stop, placement)
-    journal.begin(timeline, rows, tokenizer, first)
+    journal.begin(prepared, timeline, rows, tokenizer, first)
     journal.message(f"rows are laid out {layout.value}: {why}")
     journal.message(describe_dtypes(config, sharded_low=state.fsdp_casts))
     if stopper is not None:

@@ -25,11 +25,12 @@ class Journal:
     def message(self, text: str) -> None:
         """Say something once to whoever watches."""
 
-    def own(self, world: World, prepared: PreparedData, guard: Callable[[], None]) -> None:
+    def own(self, world: World, guard: Callable[[], None]) -> None:
         """Begin to write to the output; `guard` raises once a newer attempt owns it."""
 
     def begin(
         self,
+        prepared: PreparedData,
         timeline: Timeline,
         rows: Mapping[str, TokenizedDataset],
         tokenizer: PreTrainedTokenizerBase,

@@ -46,7 +46,7 @@ def _attempt(spec: RunSpec, config: TrainingConfig, run_dir: RunDir, stop: StopF
     with join_world(config.dist_timeout) as world:
         own, start = _claim(spec, config, world)
         # From here on the output is this attempt's, until a newer one claims it.
-        journal.own(world, prepared, lambda: require_newest(spec.output, own))
+        journal.own(world, lambda: require_newest(spec.output, own))
         state, course, first = assemble(spec, config, prepared, own, start, world, stop, journal)
         try:
             done = train(state, course, first)

@@ -68,24 +68,27 @@ class RunJournal(Journal):
         print(text, flush=True)
         self._run_dir.message(text)
 
-    def own(self, world: World, prepared: PreparedData, guard: Callable[[], None]) -> None:
+    def own(self, world: World, guard: Callable[[], None]) -> None:
         """Begin to write to the output; `guard` raises once a newer attempt owns it."""
         self._guard = guard
         self._facts |= {"world_size": world.size, "device": world.describe_device()}
-        self._facts["dataset"] = describe_data(prepared)
 
     def begin(
         self,
+        prepared: PreparedData,
         timeline: Timeline,
         rows: Mapping[str, TokenizedDataset],
         tokenizer: PreTrainedTokenizerBase,
         first: int,
     ) -> None:
         """Begin the metrics after `first` steps that are done already."""
+        if self._guard is not None:  # loading took its time: a newer attempt may have begun its own metrics
+            self._guard()
         self._timeline = timeline
         self._metrics = MetricsFile(self._spec.output, first_step=first)
         self._scalars.open()
-        self._facts["dataset"]["samples"] = [_sample(rows["train"], i, tokenizer) for i in range(3)]
+        samples = [_sample(rows["train"], index, tokenizer) for index in range(3)]
+        self._facts["dataset"] = {**describe_data(prepared, rows), "samples": samples}
         self._state.update(step=first, total_steps=timeline.total_batches)
         if first:
             self.message(f"resuming after step {first} of {timeline.total_batches}")

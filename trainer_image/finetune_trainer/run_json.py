@@ -4,12 +4,15 @@ import json
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from finetune_trainer.data.arrow_file import TokenizedDataset
 from finetune_trainer.data.prepared import PreparedData
+from finetune_trainer.length_histogram import length_histogram
 
 FILE = "run.json"
 PACKAGES = ("finetune-operator", "torch", "transformers", "datasets", "tokenizers", "safetensors")
@@ -51,7 +54,10 @@ def write_run_json(output: Path, content: dict[str, Any]) -> None:
     draft.replace(output / FILE)
 
 
-def describe_data(prepared: PreparedData) -> dict[str, Any]:
-    """Return the content hash and the counts of every split, as run.json shows them."""
-    splits = {name: asdict(split) for name, split in prepared.splits.items()}
+def describe_data(prepared: PreparedData, rows: Mapping[str, TokenizedDataset]) -> dict[str, Any]:
+    """Return the content hash, and the counts and lengths of every split, as run.json shows them."""
+    splits = {
+        name: {**asdict(split), "path": split.path.name, "length_histogram": length_histogram(rows[name].lengths)}
+        for name, split in prepared.splits.items()
+    }
     return {"sha256": prepared.sha256, "splits": splits}
