@@ -80,6 +80,13 @@ def test_rows_without_targets_cost_nothing_and_still_reach_every_weight(
         assert not gradient.any()
 
 
+def test_where_there_is_no_target_one_position_is_kept_all_the_same() -> None:
+    for layout, rows in [(layout, rows) for layout in Layout for rows in ([row([5, 6, 7], 3)], [])]:
+        microbatch = placed(rows, layout)
+        assert int(microbatch.keep.sum()) == 1
+        assert microbatch.targets.tolist() == [-100]
+
+
 def test_no_rows_give_a_dummy_that_costs_nothing_and_counts_no_position(
     models: dict[Layout, torch.nn.Module],
 ) -> None:
