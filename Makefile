@@ -31,10 +31,10 @@ demo: setup ## Fine-tune a small GPT-2 on 100 questions, on this machine, withou
 	$(BIN)/finetune run examples/arc-easy/demo.yaml --output $(OUT)
 
 test: setup ## Run all tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-unit: setup ## Run the tests that start no second process (seconds)
-	$(BIN)/pytest -n 2 -m "not distributed and not gpu"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not distributed and not gpu"
 
 check: setup ## Lint, check types and import contracts
 	$(BIN)/ruff check $(SOURCES)

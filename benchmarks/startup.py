@@ -96,7 +96,7 @@ def peer(model_path: Path, data: Path, result: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
     sys.path.insert(0, str(EXAMPLE))
-    from preprocessing import multiple_choice  # type: ignore[import-not-found]  # found there
+    from preprocessing import multiple_choice  # found there
 
     lap("import")
     tokenizer = AutoTokenizer.from_pretrained(model_path)

@@ -21,7 +21,7 @@ from finetune_cli.machine import free_port
 from finetune_cli.nodes import Nodes
 from finetune_cli.verdict import verdict
 from finetune_operator.launch import NODE_RANK, LaunchPlan, build_app
-from finetune_trainer.launcher.cpus import available_cpus
+from finetune_trainer.launcher.devices import available_cpus
 from finetune_trainer.launcher.parent_death import PARENT_PID
 from finetune_trainer.launcher.signals import REQUESTS, SignalInbox
 

@@ -13,7 +13,7 @@ from finetune_cli.arguments import File, Json, Mounts, Overrides
 from finetune_cli.attempts import Attempt, make_room, next_attempt
 from finetune_cli.errors import require_trainer, told_to_user
 from finetune_cli.inputs import LocalInput, localised
-from finetune_cli.machine import visible_gpus
+from finetune_trainer.launcher.devices import visible_gpus
 
 if TYPE_CHECKING:
     from finetune_cli.local_run import Shape

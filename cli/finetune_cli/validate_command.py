@@ -10,7 +10,7 @@ from finetune_api.errors import ConfigInvalid, Problem
 from finetune_api.outcomes import Outcome, exit_code
 from finetune_cli.arguments import File, Json, Overrides
 from finetune_cli.inputs import check
-from finetune_trainer.launcher.cpus import available_cpus
+from finetune_trainer.launcher.devices import available_cpus
 
 
 def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -136,28 +137,33 @@ def test_a_kill_during_a_save_leaves_the_previous_checkpoint_to_resume_from(plai
     assert all((folder / "manifest.json").exists() for folder in checkpoints.iterdir())
 
 
+def copy_of_undisturbed(run: ArcRun, name: str) -> Path:
+    return Path(shutil.copytree(run.root / "undisturbed", run.root / name))
+
+
 def test_a_finished_run_that_is_resumed_goes_straight_to_the_export(plain: ArcRun) -> None:
-    undisturbed = plain.root / "undisturbed"
-    before = weights(undisturbed)
-    plain.finish(undisturbed, STEPS, "--resume")
-    assert weights(undisturbed) == before
-    assert len(step_lines(undisturbed)) == 24
+    output = copy_of_undisturbed(plain, "finished")
+    shutil.rmtree(output / "model")
+    plain.finish(output, STEPS, "--resume")
+    assert weights(output) == weights(plain.root / "undisturbed")
+    assert len(step_lines(output)) == 24
 
 
-def test_a_checkpoint_of_another_dataset_is_refused(plain: ArcRun) -> None:
-    output = plain.root / "terminated"
+def test_a_checkpoint_of_another_dataset_is_refused_and_the_summary_stays(plain: ArcRun) -> None:
+    output = copy_of_undisturbed(plain, "other-data")
     plain.finish(output, STEPS, "max_seq_len=100", "--resume", expect=2)
     assert "another dataset" in output.with_suffix(".log").read_text()
+    assert (output / "run.json").read_text() == (plain.root / "undisturbed" / "run.json").read_text()
 
 
 def test_a_checkpoint_of_another_model_is_refused(plain: ArcRun) -> None:
-    output = plain.root / "interrupted"
+    output = copy_of_undisturbed(plain, "other-model")
     plain.finish(output, STEPS, "--resume", "model.config_overrides.n_layer=1", "model.pretrained=false", expect=2)
     assert "another model" in output.with_suffix(".log").read_text()
 
 
-def test_the_run_says_what_it_was_and_a_refused_attempt_does_not_unsay_it(plain: ArcRun) -> None:
-    facts = json.loads((plain.root / "terminated" / "run.json").read_text())
+def test_the_run_says_what_it_was(plain: ArcRun) -> None:
+    facts = json.loads((plain.root / "undisturbed" / "run.json").read_text())
     assert facts["outcome"]["outcome"] == "Succeeded"
-    assert (facts["world_size"], facts["attempt"]) == (1, 1)
+    assert (facts["world_size"], facts["attempt"]) == (1, 0)
     assert {"import", "prepare", "load", "first_step", "steps", "export", "total"} <= set(facts["timings"])

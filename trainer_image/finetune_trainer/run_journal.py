@@ -86,7 +86,7 @@ class RunJournal(Journal):
             self._guard()
         self._timeline = timeline
         self._metrics = MetricsFile(self._spec.output, first_step=first)
-        self._scalars.open()
+        self._scalars.open(first)
         samples = [_sample(rows["train"], index, tokenizer) for index in range(3)]
         self._facts["dataset"] = {**describe_data(prepared, rows), "samples": samples}
         self._state.update(step=first, total_steps=timeline.total_batches)

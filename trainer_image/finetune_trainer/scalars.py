@@ -14,20 +14,23 @@ class Scalars:
         settings = config.loggers.tensorboard
         self._folder = Path(settings.log_dir) if settings and settings.log_dir else output / "tensorboard"
         self._wanted = settings is not None
+        self._flush_interval = settings.flush_interval if settings else 1
         self._writer: Any = None
 
-    def open(self) -> None:
-        """Start an event file."""
+    def open(self, first: int) -> None:
+        """Start an event file after `first` steps; later points of an interrupted attempt are hidden by it."""
         if self._wanted:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(self._folder)
+            self._writer = SummaryWriter(self._folder, purge_step=first + 1)
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Add one point to each named curve."""
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
+            if step % self._flush_interval == 0:
+                self._writer.flush()
 
     def close(self) -> None:
         """Write out what is buffered."""

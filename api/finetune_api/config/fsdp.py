@@ -17,7 +17,7 @@ class FSDPConfig(Section):
     )
     mixed_precision: Annotated[Literal["PURE", "DEFAULT", "FULL"], BeforeValidator(uppercase)] = Field(
         default="DEFAULT",
-        description="PURE: compute and reduce in the low precision; DEFAULT: reduce in fp32; FULL: all fp32.",
+        description="PURE: compute and reduce in low precision; DEFAULT: reduce in fp32; FULL: leave it to autocast.",
     )
     activation_checkpointing: bool = Field(
         default=False, description="Whether blocks are recomputed in the backward pass to save memory."

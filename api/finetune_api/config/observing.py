@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from finetune_api.config.section import Section
+from finetune_api.config.section import Section, checked
 from finetune_api.durations import Duration
 
 TimeUnit = Literal["seconds", "minutes", "hours", "days"]
@@ -36,6 +36,13 @@ class RuntimeEstimator(Section):
     time_unit: TimeUnit = Field(default="hours", description="Unit of the estimate in the log.")
 
 
+def _check_folder_name(value: object) -> None:
+    try:
+        str(value).format(batch=0, epoch=0)
+    except (KeyError, IndexError, ValueError):
+        raise ValueError(f"{value!r} may hold {{batch}} and {{epoch}}, and no other braces") from None
+
+
 class HFCheckpointer(Section):
     """Exports the model in transformers' format while the run goes on."""
 
@@ -43,7 +50,7 @@ class HFCheckpointer(Section):
 
     save_folder: str | None = Field(default=None, description="Where to; default: the run's output.")
     save_interval: Duration = Field(default=Duration(1, "dur"), description="How often; 1dur: at the end.")
-    huggingface_folder_name: str = Field(
+    huggingface_folder_name: Annotated[str, checked(_check_folder_name)] = Field(
         default="ba{batch}", min_length=1, description="Name of each export; {batch} and {epoch} are filled."
     )
     precision: Literal["float32", "bfloat16", "float16"] | None = Field(
@@ -58,7 +65,7 @@ class EarlyStopper(Section):
     monitor: str = Field(min_length=1, description="The metric watched, such as loss or perplexity.")
     dataloader_label: str = Field(default="eval", min_length=1, description="Label of the evaluation it comes from.")
     comp: Literal["less", "greater"] | None = Field(
-        default=None, description="Which direction is better; unset: less for a loss, else greater."
+        default=None, description="Which direction is better; unset: less, as for a loss and a perplexity."
     )
     patience: Duration = Field(default=Duration(1, "ep"), description="How long without improvement.")
     min_delta: float = Field(default=0.0, ge=0, description="The least change that is an improvement.")

@@ -265,3 +265,10 @@ def test_load_path_without_a_checkpoint_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_run_that_begins_starts_at_step_zero() -> None:
     assert StartingPoint(None, None).step == 0
+
+
+def test_two_jobs_may_not_share_a_folder_of_checkpoints(gpt2_dir: Path, tmp_path: Path) -> None:
+    shared = {"save_folder": str(tmp_path / "shared")}
+    Attempt(tmp_path / "one", gpt2_dir, changes=shared).save(1)
+    with pytest.raises(ConfigInvalid, match=r"save_folder: .* another job"):
+        Attempt(tmp_path / "two", gpt2_dir, uid="stranger", changes=shared)

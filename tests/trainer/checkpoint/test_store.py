@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint import state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
@@ -193,7 +193,7 @@ def test_a_value_in_place_of_a_tensor_is_not_unpickled(gpt2_dir: Path, tmp_path:
     mark = tmp_path / "mark"
     model, _ = trainable(gpt2_dir)
     state: dict[str, Any] = {"model": dict(model.state_dict()) | {"transformer.ln_f.bias": Evil(mark)}}
-    dcp.save(state, checkpoint_id=tmp_path / "saved", no_dist=True)
+    state_dict_saver.save(state, checkpoint_id=tmp_path / "saved", no_dist=True)
     shutil.rmtree(mark, ignore_errors=True)
     with pytest.raises(Retryable, match=r"transformer\.ln_f\.bias is not a tensor"):
         load_state(model, None, tmp_path / "saved")

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from finetune_trainer.launcher.arguments import (
+    KEEP_FREED_MEMORY,
     NodeLaunch,
     agent_command,
     agent_environment,
     parse_arguments,
     prepare_command,
 )
-from finetune_trainer.launcher.cpus import available_cpus
+from finetune_trainer.launcher.devices import available_cpus
 
 REQUIRED = "--config c --output o --run-dir r --cache d --master-port 1 --job-uid u"
 
@@ -58,3 +59,13 @@ def test_the_launcher_itself_never_imports_torch() -> None:
     code = "import sys, finetune_trainer.launcher.__main__; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_ranks_on_a_cpu_keep_freed_memory_and_ranks_on_a_gpu_do_not() -> None:
+    assert agent_environment(launch(), gpus=0).items() >= KEEP_FREED_MEMORY.items()
+    assert not agent_environment(launch(), gpus=1).keys() & KEEP_FREED_MEMORY.keys()
+
+
+def test_an_allocator_setting_of_the_user_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "65536")
+    assert agent_environment(launch(), gpus=0)["MALLOC_MMAP_MAX_"] == "65536"

@@ -86,3 +86,9 @@ def test_only_an_architecture_with_a_replaceable_attention_is_switched() -> None
     before = mpt.config._attn_implementation
     assert not use_per_row_attention(mpt)
     assert mpt.config._attn_implementation == before
+
+
+def test_an_architecture_with_windows_or_chunks_keeps_its_own_attention() -> None:
+    model = tiny_llama()
+    model.config.layer_types = ["full_attention", "chunked_attention"]
+    assert not use_per_row_attention(model)

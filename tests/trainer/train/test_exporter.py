@@ -81,3 +81,11 @@ def test_an_attempt_that_was_overtaken_exports_nothing(gpt2_dir: Path, tmp_path:
     with pytest.raises(Retryable):
         made.export_final(state(gpt2_dir))
     assert not (tmp_path / "model").exists()
+
+
+def test_an_export_that_may_not_be_replaced_stays(gpt2_dir: Path, tmp_path: Path) -> None:
+    run, made = state(gpt2_dir, {"save_interval": "2ba", "overwrite": False}), exporter(gpt2_dir, tmp_path)
+    exported(run, made, tmp_path)
+    before = (tmp_path / "huggingface" / "ba2" / "model.safetensors").stat().st_ino
+    exported(run, made, tmp_path)
+    assert (tmp_path / "huggingface" / "ba2" / "model.safetensors").stat().st_ino == before

@@ -25,7 +25,7 @@ from support.training import (
 ROWS = random_rows(5, seed=1)
 
 
-class Leaking(GPT2LMHeadModel):
+class Leaking(GPT2LMHeadModel):  # type: ignore[misc]  # transformers carries no types
     """A GPT-2 that takes all rows for one."""
 
     def forward(self, *args: Any, row_lengths: tuple[int, ...] | None = None, **inputs: Any) -> Any:
@@ -33,7 +33,7 @@ class Leaking(GPT2LMHeadModel):
         return super().forward(*args, **inputs, **whole)
 
 
-class Deaf(GPT2LMHeadModel):
+class Deaf(GPT2LMHeadModel):  # type: ignore[misc]
     """A GPT-2 that does not hand row lengths on to its attention."""
 
     def forward(self, *args: Any, row_lengths: tuple[int, ...] | None = None, **inputs: Any) -> Any:
@@ -73,7 +73,7 @@ def test_an_mpt_is_trimmed() -> None:
 
 @pytest.mark.parametrize("kind", [Leaking, Deaf])
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1], [row([5, 6], 1)] * 2], ids=["several", "one", "equal"])
-def test_a_model_whose_rows_would_see_each_other_is_trimmed(kind: type, rows: list[Any], gpt2_dir: Path) -> None:
+def test_a_model_whose_rows_would_see_each_other_is_trimmed(kind: Any, rows: list[Any], gpt2_dir: Path) -> None:
     model = kind.from_pretrained(gpt2_dir)
     before = losses(model, Layout.TRIMMED)
     layout, reason = choose_layout(config(), model, dataset_of(rows), ALONE)

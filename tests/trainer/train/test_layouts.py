@@ -42,7 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[Layout, torch.nn.Mo
 def gradients(model: torch.nn.Module, microbatch: Microbatch) -> tuple[float, torch.Tensor]:
     model.zero_grad()
     loss = loss_sum(model, microbatch)
-    loss.backward()
+    torch.autograd.backward(loss)
     return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
@@ -54,7 +54,7 @@ def row_by_row(model: torch.nn.Module, rows: list[TokenizedRow]) -> tuple[float,
         if target_count(entry):
             ids, labels = torch.tensor(entry.input_ids)[None], torch.tensor(entry.labels)[None]
             total = total + model(input_ids=ids, labels=labels).loss * target_count(entry)
-    total.backward()
+    torch.autograd.backward(total)
     return float(total.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 

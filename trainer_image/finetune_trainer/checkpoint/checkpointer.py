@@ -53,14 +53,26 @@ def claim_output(
 ) -> tuple[Claim, StartingPoint]:
     """Take ownership of the output directory and return the claim with where to start; rank 0 only.
 
-    Raises ConfigInvalid when the output is another job's, Retryable when a newer attempt has it.
+    Raises ConfigInvalid when the output or the folder is another job's, Retryable when a newer attempt has it.
     """
-    refuse_other_jobs(output, read_claims(output), uid, resume_from)
+    held = read_claims(output)
+    refuse_other_jobs(output, held, uid, resume_from)
+    _refuse_other_checkpoints(folder, {uid, resume_from, *(other.uid for other in held)})
     found = newest_checkpoint(output, folder)
     own = claim(output, Claim(attempt, uid, found[0].name if found else None), resume_from=resume_from)
     for leftover in abandoned(folder, attempt):
         shutil.rmtree(leftover, ignore_errors=True)
     return own, StartingPoint(*found) if found else StartingPoint(None, None)
+
+
+def _refuse_other_checkpoints(folder: Path, own_uids: set[str | None]) -> None:
+    """Two jobs may not share a `save_folder`: their checkpoints have the same names."""
+    for directory, manifest in complete_checkpoints(folder):
+        if manifest.uid not in own_uids:
+            raise ConfigInvalid(
+                f"save_folder: {directory} is a checkpoint of another job (uid {manifest.uid})",
+                hint="Give each job a folder of its own, for instance with {run_name} in it.",
+            )
 
 
 def explicit_checkpoint(path: Path) -> StartingPoint:

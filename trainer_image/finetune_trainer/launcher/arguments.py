@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from finetune_trainer.launcher.cpus import available_cpus
+from finetune_trainer.launcher.devices import available_cpus, visible_gpus
 from finetune_trainer.launcher.parent_death import environment_of_child
 from finetune_trainer.run_spec import RunSpec
 
@@ -90,10 +90,20 @@ def agent_command(launch: NodeLaunch) -> list[str]:
     ]
 
 
-def agent_environment(launch: NodeLaunch) -> dict[str, str]:
-    """The ranks share the CPUs of their node evenly unless the user decided otherwise."""
+# glibc maps every large block anew and gives it back when it is freed, so each step pays a page fault for every page of
+# every gradient: a fifth of the CPU-seconds of a 124M model. Kept on the heap, blocks are used again.
+KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+
+
+def agent_environment(launch: NodeLaunch, gpus: int | None = None) -> dict[str, str]:
+    """The ranks share the CPUs of their node evenly, and keep freed memory on a CPU, unless the user decided otherwise.
+
+    `gpus` None counts those of this machine.
+    """
     threads = max(1, available_cpus() // launch.nproc_per_node)
-    return {"OMP_NUM_THREADS": str(threads), **environment_of_child()}
+    on_cpu = not (visible_gpus() if gpus is None else gpus)
+    allocator = KEEP_FREED_MEMORY if on_cpu else {}
+    return {"OMP_NUM_THREADS": str(threads), **allocator, **environment_of_child()}
 
 
 def _parser() -> argparse.ArgumentParser:

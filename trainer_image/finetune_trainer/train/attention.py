@@ -45,8 +45,14 @@ def per_row_attention(
 
 def use_per_row_attention(model: PreTrainedModel) -> bool:
     """Switch the model to per-row attention; False where its architecture has no replaceable attention."""
-    if not getattr(model, "_supports_attention_backend", False):
+    if not getattr(model, "_supports_attention_backend", False) or not _always_attends_to_all(model):
         return False
     ALL_ATTENTION_FUNCTIONS.register(PER_ROW_ATTENTION, per_row_attention)
     model.set_attn_implementation(PER_ROW_ATTENTION)
     return True
+
+
+def _always_attends_to_all(model: PreTrainedModel) -> bool:
+    """Whether no layer is limited to a window or a chunk, which rows too short for it would not show."""
+    kinds = getattr(model.config.get_text_config(), "layer_types", None)
+    return not kinds or set(kinds) == {"full_attention"}

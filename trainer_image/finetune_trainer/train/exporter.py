@@ -36,7 +36,8 @@ class Exporter:
             return
         folder = Path(settings.save_folder) if settings.save_folder else self.output / "huggingface"
         name = settings.huggingface_folder_name.format(batch=done, epoch=timeline.clock(done).epoch)
-        self._export(run, folder / name)
+        if settings.overwrite or not run.world.broadcast((folder / name).exists()):
+            self._export(run, folder / name)
 
     def export_final(self, run: TrainState) -> Path:
         """Export the final model to `OUTPUT/model`."""
