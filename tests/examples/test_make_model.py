@@ -25,6 +25,7 @@ def test_an_architecture_and_a_tokenizer_fit_a_config_map(tmp_path: Path) -> Non
     assert vocabulary["<|endoftext|>"] == config["eos_token_id"]
 
 
+@pytest.mark.distributed
 def test_the_same_seed_makes_the_same_model(tmp_path: Path) -> None:
     for name in ("first", "second"):
         _make("--weights", "--width", "32", "--layers", "1", "--vocabulary", "300", tmp_path / name)

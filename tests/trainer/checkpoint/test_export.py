@@ -185,6 +185,7 @@ def test_a_full_disk_is_retryable_and_leaves_the_old_model_and_no_draft(gpt2_dir
     assert same(weights(reloaded(tmp_path / "model")), weights(model))
 
 
+@pytest.mark.distributed
 def test_an_export_needs_nothing_that_only_the_benchmarks_install(gpt2_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRAS, str(gpt2_dir), str(tmp_path / "model")]
     tests = Path(__file__).parents[2]
