@@ -2,6 +2,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.shell import ROOT, run
 
 MAKE_MODEL = ROOT / "examples" / "arc-easy" / "make_model.py"
