@@ -4,10 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := api cli operator trainer_image tests benchmarks docs examples
-OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check format lock docs bench clean
+.PHONY: help setup demo test test-unit check format lock docs crds bench clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +26,8 @@ $(READY): requirements/uv.txt requirements/dev.txt pyproject.toml
 
 demo: setup ## Fine-tune a small GPT-2 on 100 questions, on this machine, without a hub (about a minute)
 	$(BIN)/python examples/arc-easy/make_model.py out/model
-	rm -rf $(OUT)
-	$(BIN)/finetune run examples/arc-easy/demo.yaml --output $(OUT)
+	rm -rf out/demo
+	$(BIN)/finetune run examples/arc-easy/demo.yaml --output out/demo
 
 test: setup ## Run all tests
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -42,6 +41,7 @@ check: setup ## Lint, check types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m finetune_api.crd --check crds/finetunejobs.yaml
 
 format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -57,6 +57,9 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 
 docs: setup ## Write docs/configuration.md anew from the models
 	$(BIN)/python docs/generate.py
+
+crds: setup ## Write crds/finetunejobs.yaml anew from the models
+	$(BIN)/python -m finetune_api.crd > crds/finetunejobs.yaml
 
 bench: setup ## Measure the trainer against its peers and the start-up (about ten minutes)
 	$(BIN)/python benchmarks/trainer.py

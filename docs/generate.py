@@ -7,18 +7,16 @@ python docs/generate.py --check    exit 1 when the page is stale
 import argparse
 import inspect
 import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from finetune_api.config.describe import default_words, value_words, written
 from finetune_api.config.keys import table_of
 from finetune_api.config.refusal import Refusal
 from finetune_api.config.section import Section, child_sections, names_of
 from finetune_api.config.training import TrainingConfig
-from finetune_api.durations import Duration
 
 PAGE = Path(__file__).resolve().parent / "configuration.md"
 INTRODUCTION = """\
@@ -36,16 +34,6 @@ or `0.02dur` (a fraction of the run); a bare integer is epochs. What the keys do
 
 `finetune validate FILE` reports every mistake of a file at once, without loading torch.
 """
-PRIMITIVES = {
-    bool: "true or false",
-    int: "integer",
-    float: "number",
-    str: "text",
-    Duration: "duration",
-    Any: "anything",
-}
-BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-
 Sections = dict[type[Section], list[str]]
 """Each section with the paths at which it may stand, in the order of the file."""
 
@@ -90,7 +78,7 @@ def section_lines(section: type[Section], paths: list[str]) -> Iterator[str]:
     if section.model_fields:
         yield from ("| key | value | default | meaning |", "|---|---|---|---|")
     for key, field in section.model_fields.items():
-        cells = (f"`{key}`", _value(field), _default(field), field.description or "")
+        cells = (f"`{key}`", value_words(field), _default(field), field.description or "")
         yield f"| {' | '.join(map(_cell, cells))} |"
     yield from _other_keys(section)
 
@@ -117,60 +105,13 @@ def _other_keys(section: type[Section]) -> Iterator[str]:
 
 def _reason(refusal: Refusal) -> str:
     why = f"not supported yet: {refusal.reason}" if refusal.later else refusal.reason
-    accepted = " or ".join(f"`{_written(value)}`" for value in refusal.harmless)
+    accepted = " or ".join(f"`{written(value)}`" for value in refusal.harmless)
     return _cell(f"{why} ({accepted} is accepted)" if accepted else why)
 
 
-def _value(field: FieldInfo) -> str:
-    bounds = [f"{sign} {bound}" for name, sign in BOUNDS.items() if (bound := _bound(field, name)) is not None]
-    return " ".join([_shape(field.annotation), ", ".join(bounds)]).strip()
-
-
-def _bound(field: FieldInfo, name: str) -> Any:
-    nested = [inner for part in get_args(field.annotation) for inner in getattr(part, "__metadata__", ())]
-    nested += [one for inner in nested if isinstance(inner, FieldInfo) for one in inner.metadata]
-    return next((getattr(one, name) for one in [*field.metadata, *nested] if hasattr(one, name)), None)
-
-
-def _shape(annotation: Any) -> str:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _shape(arguments[0])
-    if origin is Literal:
-        return " or ".join(f"`{_written(value)}`" for value in arguments)
-    if origin in (Union, types.UnionType):
-        shapes = [_shape(one) for one in arguments if one is not type(None)]
-        return " or ".join(dict.fromkeys(shapes))
-    if origin is list:
-        return f"list of {_shape(arguments[0])}s"
-    if origin is tuple:
-        return f"list of {len(arguments)} numbers"
-    return _plain(annotation)
-
-
-def _plain(annotation: Any) -> str:
-    if get_origin(annotation) is dict or (isinstance(annotation, type) and issubclass(annotation, Section)):
-        return "mapping"
-    return PRIMITIVES.get(annotation) or str(annotation)
-
-
 def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        # The one field that is filled in from the top level before it is checked.
-        return "as described" if "default:" in (field.description or "") else "**required**"
-    value = field.get_default(call_default_factory=True)
-    return "none" if value is None or isinstance(value, Section) or value in ({}, []) else f"`{_written(value)}`"
-
-
-def _written(value: Any) -> str:
-    """Return a value as it is written in YAML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
-    return str(value)
+    words = default_words(field)
+    return f"**{words}**" if words == "required" else words
 
 
 def _cell(text: str) -> str:

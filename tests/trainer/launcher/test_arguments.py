@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from finetune_trainer.launcher.arguments import (
-    KEEP_FREED_MEMORY,
+    CPU_SETTINGS,
     NodeLaunch,
     agent_command,
     agent_environment,
@@ -61,9 +61,9 @@ def test_the_launcher_itself_never_imports_torch() -> None:
     assert done.stdout == "False\n"
 
 
-def test_ranks_on_a_cpu_keep_freed_memory_and_ranks_on_a_gpu_do_not() -> None:
-    assert agent_environment(launch(), gpus=0).items() >= KEEP_FREED_MEMORY.items()
-    assert not agent_environment(launch(), gpus=1).keys() & KEEP_FREED_MEMORY.keys()
+def test_ranks_on_a_cpu_keep_freed_memory_and_sleep_soon_and_ranks_on_a_gpu_do_not() -> None:
+    assert agent_environment(launch(), gpus=0).items() >= CPU_SETTINGS.items()
+    assert not agent_environment(launch(), gpus=1).keys() & CPU_SETTINGS.keys()
 
 
 def test_an_allocator_setting_of_the_user_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetune_api.causes import Cause, Kind, first_cause, kind_of_message, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
-from finetune_trainer.launcher.causes import (
-    Cause,
-    End,
-    Kind,
-    Stop,
-    decide,
-    first_cause,
-    kind_of_message,
-    kind_of_outcome,
-)
+from finetune_trainer.launcher.causes import End, Stop, decide
 from finetune_trainer.run_dir import RankOutcome
 
 

@@ -92,18 +92,21 @@ def agent_command(launch: NodeLaunch) -> list[str]:
 
 # glibc maps every large block anew and gives it back when it is freed, so each step pays a page fault for every page of
 # every gradient: a fifth of the CPU-seconds of a 124M model. Kept on the heap, blocks are used again.
-KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+_KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+# Threads of one operation wait for each other by spinning, for milliseconds. Where something else holds a core, the one
+# that is waited for does not run, and a step takes up to ten times as long; after some microseconds they had better sleep.
+_SLEEP_SOON = {"GOMP_SPINCOUNT": "10000"}
+CPU_SETTINGS = {**_KEEP_FREED_MEMORY, **_SLEEP_SOON}
 
 
 def agent_environment(launch: NodeLaunch, gpus: int | None = None) -> dict[str, str]:
-    """The ranks share the CPUs of their node evenly, and keep freed memory on a CPU, unless the user decided otherwise.
+    """The ranks share the CPUs of their node evenly, and compute on them sparingly, unless the user decided otherwise.
 
     `gpus` None counts those of this machine.
     """
     threads = max(1, available_cpus() // launch.nproc_per_node)
     on_cpu = not (visible_gpus() if gpus is None else gpus)
-    allocator = KEEP_FREED_MEMORY if on_cpu else {}
-    return {"OMP_NUM_THREADS": str(threads), **allocator, **environment_of_child()}
+    return {"OMP_NUM_THREADS": str(threads), **(CPU_SETTINGS if on_cpu else {}), **environment_of_child()}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune_api.causes import Kind, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_trainer.launcher.announce import announce, receive, withdraw_stale
 from finetune_trainer.launcher.arguments import (
@@ -15,7 +16,7 @@ from finetune_trainer.launcher.arguments import (
     agent_environment,
     prepare_command,
 )
-from finetune_trainer.launcher.causes import End, Kind, Stop, decide, kind_of_outcome
+from finetune_trainer.launcher.causes import End, Stop, decide
 from finetune_trainer.launcher.parent_death import environment_of_child
 from finetune_trainer.launcher.processes import Child, Watched
 from finetune_trainer.launcher.progress import last_step
