@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
+from finetune_api.job.cel import BY_NAME
 from finetune_api.job.part import Count, Name, Part, RawObject, Reference
 from finetune_api.job.pods import Networking, PodTemplate
 from finetune_api.job.policies import Elastic, Prepare, Resources, RunPolicy, Scheduling
@@ -47,8 +48,8 @@ class FinetuneJobSpec(Part):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         default=None, description="When the image is pulled; unset: Kubernetes' own rule."
     )
-    image_pull_secrets: list[Reference] = Field(
-        default_factory=list, max_length=16, description="Secrets for pulling the image."
+    image_pull_secrets: Annotated[list[Reference], Field(max_length=16), BY_NAME] = Field(
+        default_factory=list, description="Secrets for pulling the image."
     )
     nodes: Count = Field(default=1, description="Pods that train together, one per node.")
     elastic: Elastic | None = Field(default=None, description="Unset: exactly `nodes`.")

@@ -7,8 +7,10 @@ from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from finetune_api.config.section import Section, checked
+from finetune_api.job.cel import Cel, Shape
 
-_QUANTITY: Final = re.compile(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+|m|k|[KMGTPE]i|[MGTPE])?")
+_QUANTITY: Final = r"[0-9]+([.][0-9]*)?([eE][-+]?[0-9]+|m|k|[KMGTPE]i|[MGTPE])?"
+_QUANTITY_FORMS: Final = "write 2, 500m or 16Gi"
 
 
 class Part(Section):
@@ -18,20 +20,41 @@ class Part(Section):
 
 
 def _check_quantity(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"expected a quantity such as 2, 500m or 16Gi, got {value!r}")
-    if not _QUANTITY.fullmatch(str(value)):
-        raise ValueError(f"{value!r} is not a quantity; write 2, 500m or 16Gi")
+    if isinstance(value, bool) or not isinstance(value, str | int) or not re.fullmatch(_QUANTITY, str(value)):
+        raise ValueError(f"{value!r} is not a quantity; {_QUANTITY_FORMS}")
 
 
-Quantity = Annotated[str | int | float, checked(_check_quantity)]
-Quantities = dict[str, Quantity]
+Quantity = Annotated[
+    Annotated[str, Field(max_length=32)] | int,
+    checked(_check_quantity),
+    Cel(
+        f"type(self) == int ? self >= 0 : self.matches(r'^({_QUANTITY})$')",
+        f"is not a quantity; {_QUANTITY_FORMS}",
+        f"'\\'' + string(self) + '\\' is not a quantity; {_QUANTITY_FORMS}'",
+    ),
+]
+Quantities = Annotated[dict[str, Quantity], Field(max_length=32)]
 
-Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Shape(
+        r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        "is not a Kubernetes name; write a-z, 0-9, - and ., with a letter or digit at both ends",
+    ),
+]
 """Name of an object in the job's own namespace."""
 
-AbsolutePath = Annotated[str, Field(max_length=4096, pattern=r"^/([^/]+(/[^/]+)*)?$")]
-SubPath = Annotated[str, Field(max_length=4096, pattern=r"^[^/]+(/[^/]+)*$")]
+AbsolutePath = Annotated[
+    str,
+    Field(max_length=1024),
+    Shape(r"/([^/]+(/[^/]+)*)?", "is not an absolute path; write one like /data, without a slash at its end"),
+]
+SubPath = Annotated[
+    str,
+    Field(max_length=1024),
+    Shape(r"[^/]+(/[^/]+)*", "is not a relative path; write one like runs/one, without a slash at its ends"),
+]
 Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 RawObject = dict[str, Any]

@@ -1,12 +1,14 @@
 """What a job may add to its pods: an allow-list, merged by name."""
 
-from typing import Annotated, Final
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from finetune_api.config.section import checked
-from finetune_api.job.part import AbsolutePath, Name, Part, Reference, SubPath
-from finetune_api.job.policies import LabelKey, Resources
+from finetune_api.job.cel import BY_MOUNT_PATH, BY_NAME, Cel, Shape
+from finetune_api.job.part import AbsolutePath, Name, Part, Quantity, Reference, SubPath
+from finetune_api.job.policies import LabelKey, LabelValue, Resources
 from finetune_api.job.volumes import ClaimSource
 
 RESERVED_ENV: Final = frozenset(
@@ -38,10 +40,43 @@ def _check_label(key: object) -> None:
         raise ValueError(f"{key} belongs to {domain}; choose another prefix")
 
 
-_ENV_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
-EnvName = Annotated[str, Field(max_length=253, pattern=_ENV_NAME), checked(_check_env_name)]
-NetworkName = Annotated[str, Field(max_length=253, pattern=_ENV_NAME), checked(_check_network_name)]
+def _starts_with(prefixes: Iterable[str]) -> str:
+    return " || ".join(f"self.startsWith('{prefix}')" for prefix in prefixes)
+
+
+_VARIABLE: Final = Shape(r"[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable; write letters, digits and _")
+EnvName = Annotated[
+    str,
+    Field(max_length=253),
+    checked(_check_env_name),
+    _VARIABLE,
+    Cel(
+        f"!(self in {sorted(RESERVED_ENV)}) && !({_starts_with(RESERVED_ENV_PREFIXES)})",
+        "is set by the operator; choose another name",
+        "self + ' is set by the operator; choose another name'",
+    ),
+]
+NetworkName = Annotated[
+    str,
+    Field(max_length=253),
+    checked(_check_network_name),
+    _VARIABLE,
+    Cel(
+        _starts_with(NETWORK_PREFIXES),
+        "is not a network variable; put it under podTemplate.env",
+        "self + ' is not a network variable; put it under podTemplate.env'",
+    ),
+]
 OwnLabelKey = Annotated[LabelKey, checked(_check_label)]
+_OWNED_KEY: Final = f"key.matches(r'^([^/]*[.])?({'|'.join(RESERVED_LABEL_DOMAINS).replace('.', '[.]')})/')"
+_OWN_KEYS: Final = Cel(
+    f"!self.exists(key, {_OWNED_KEY})",
+    f"keys of {', '.join(RESERVED_LABEL_DOMAINS)} are reserved; choose another prefix",
+    f"self.filter(key, {_OWNED_KEY})[0] + ' is reserved; choose another prefix'",
+)
+Labels = Annotated[dict[OwnLabelKey, LabelValue], Field(max_length=64), _OWN_KEYS]
+Annotations = Annotated[dict[OwnLabelKey, Annotated[str, Field(max_length=65536)]], Field(max_length=64), _OWN_KEYS]
+Argument = Annotated[str, Field(max_length=32768)]
 
 
 class KeyReference(Part):
@@ -77,10 +112,8 @@ class NetworkEnvVar(Part):
 class EmptyDir(Part):
     """Scratch space that lives as long as the pod."""
 
-    medium: Annotated[str, Field(pattern=r"^(Memory)?$")] | None = Field(
-        default=None, description="Memory: in RAM; unset: on disk."
-    )
-    size_limit: str | None = Field(default=None, max_length=32, description="Bound, such as 10Gi.")
+    medium: Literal["", "Memory"] | None = Field(default=None, description="Memory: in RAM; unset: on disk.")
+    size_limit: Quantity | None = Field(default=None, description="Bound, such as 10Gi.")
 
 
 class PodVolume(Part):
@@ -106,24 +139,35 @@ class Sidecar(Part):
 
     name: Name = Field(description="Name of the container.")
     image: str = Field(min_length=1, max_length=1024, description="Image of the container.")
-    command: list[str] = Field(default_factory=list, max_length=256, description="Entry point.")
-    args: list[str] = Field(default_factory=list, max_length=256, description="Arguments.")
-    env: list[EnvVar] = Field(default_factory=list, max_length=256, description="Environment.")
+    command: list[Argument] = Field(default_factory=list, max_length=256, description="Entry point.")
+    args: list[Argument] = Field(default_factory=list, max_length=256, description="Arguments.")
+    env: Annotated[list[EnvVar], Field(max_length=256), BY_NAME] = Field(
+        default_factory=list, description="Environment."
+    )
     resources: Resources = Field(default_factory=Resources, description="Resources.")
-    volume_mounts: list[VolumeMount] = Field(default_factory=list, max_length=64, description="Mounts.")
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=64), BY_MOUNT_PATH] = Field(
+        default_factory=list, description="Mounts."
+    )
 
 
 class PodTemplate(Part):
     """Additions to every training pod."""
 
-    labels: dict[OwnLabelKey, str] = Field(default_factory=dict, description="Further labels.")
-    annotations: dict[OwnLabelKey, str] = Field(default_factory=dict, description="Further annotations.")
-    env: list[EnvVar] = Field(default_factory=list, max_length=256, description="Further variables.")
-    volumes: list[PodVolume] = Field(default_factory=list, max_length=64, description="Further volumes.")
-    volume_mounts: list[VolumeMount] = Field(
-        default_factory=list, max_length=64, description="Where the trainer sees further volumes."
+    labels: Labels = Field(default_factory=dict, description="Further labels.")
+    annotations: Annotations = Field(default_factory=dict, description="Further annotations.")
+    env: Annotated[list[EnvVar], Field(max_length=256), BY_NAME] = Field(
+        default_factory=list, description="Further variables."
     )
-    sidecars: list[Sidecar] = Field(default_factory=list, max_length=16, description="Further containers.")
+    volumes: Annotated[list[PodVolume], Field(max_length=64), BY_NAME] = Field(
+        default_factory=list, description="Further volumes."
+    )
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=64), BY_MOUNT_PATH] = Field(
+        default_factory=list,
+        description="Where the trainer sees further volumes.",
+    )
+    sidecars: Annotated[list[Sidecar], Field(max_length=16), BY_NAME] = Field(
+        default_factory=list, description="Further containers."
+    )
 
 
 class Networking(Part):
@@ -132,6 +176,7 @@ class Networking(Part):
     rdma_resource: LabelKey | None = Field(
         default=None, description="Device resource of an RDMA network card, one per node."
     )
-    env: list[NetworkEnvVar] = Field(
-        default_factory=list, max_length=64, description="Variables of the communication libraries."
+    env: Annotated[list[NetworkEnvVar], Field(max_length=64), BY_NAME] = Field(
+        default_factory=list,
+        description="Variables of the communication libraries.",
     )

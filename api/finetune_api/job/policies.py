@@ -7,6 +7,7 @@ from pydantic import Field
 from finetune_api.job.part import Count, Name, Part, Quantities, RawObject, Seconds
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelValue = Annotated[str, Field(max_length=63)]
 NonNegative = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -47,7 +48,7 @@ class TimeToLive(Part):
 
 
 class RunPolicy(Part):
-    """Restarts, deadlines and clean-up; may change while the job runs."""
+    """Restarts, deadlines and clean-up; all but cleanPods and the grace period may change while the job runs."""
 
     suspend: bool = Field(default=False, description="true: save a checkpoint, delete the pods and wait; false: go on.")
     max_restarts: Annotated[int, Field(ge=0, le=1000)] = Field(
@@ -99,7 +100,9 @@ class Scheduling(Part):
     gang: Literal["None", "Kueue", "Volcano", "Coscheduling"] = Field(
         default="None", description="What places all pods of an attempt together."
     )
-    node_selector: dict[LabelKey, str] = Field(default_factory=dict, description="Labels that nodes must have.")
+    node_selector: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict, max_length=64, description="Labels that nodes must have."
+    )
     tolerations: list[Toleration] = Field(default_factory=list, max_length=64, description="Taints that are tolerated.")
     affinity: RawObject = Field(default_factory=dict, description="A Kubernetes affinity, verbatim.")
     topology_key: LabelKey | None = Field(

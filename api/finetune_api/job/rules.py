@@ -15,11 +15,14 @@ _DEVICE: Final = re.compile(r".*/.*")  # extended resources have a domain; cpu a
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: the path it is about, its sentence, and whether a job keeps it."""
+    """A rule: the path it is about, its sentence, and whether a job keeps it, told in Python and in CEL."""
 
     path: str
     sentence: str
     holds: Callable[[FinetuneJob], bool]
+    cel: str
+    at: tuple[str, ...] = ()
+    """Where `cel` finds its `self`, `[]` standing for every entry of a list; empty: at `path` itself."""
 
 
 def rule_problems(job: FinetuneJob) -> Iterator[Problem]:
@@ -92,52 +95,117 @@ def _env_has_one_value(job: FinetuneJob) -> bool:
     )
 
 
+_ONE_VOLUME: Final = "has(self.persistentVolumeClaim) != has(self.configMap)"
+_ONE_INPUT: Final = "!(has(self.volume) && has(self.source))"
+_SHARED: Final = (
+    "!has(self.output.volumeClaimTemplate) || (has(self.elastic) ? self.elastic.maxNodes : self.nodes) == 1 || "
+    "'ReadWriteMany' in self.output.volumeClaimTemplate.spec.accessModes"
+)
+_DEVICES: Final = (
+    "!has(self.requests) || self.requests.all(name, !name.contains('/') || (has(self.limits) && name in self.limits "
+    "&& string(self.limits[name]) == string(self.requests[name])))"
+)
+_LOCAL: Final = (
+    "self.prepare.mode != 'Inline' || "
+    "!((has(self.dataset) && has(self.dataset.source)) || (has(self.model) && has(self.model.source)))"
+)
+_DIFFERENT: Final = (
+    "(!has(self.dataset) || !has(self.model) || self.dataset.mountPath != self.model.mountPath) && "
+    "(!has(self.podTemplate) || !has(self.podTemplate.volumeMounts) || self.podTemplate.volumeMounts.all(mount, "
+    "(!has(self.dataset) || mount.mountPath != self.dataset.mountPath) && "
+    "(!has(self.model) || mount.mountPath != self.model.mountPath)))"
+)
+"""That further mounts differ among themselves follows from their being a list by mount path."""
+_NAMED: Final = (
+    "(!has(self.volumeMounts) || self.volumeMounts.all(mount, has(self.volumes) && "
+    "self.volumes.exists(volume, volume.name == mount.name))) && "
+    "(!has(self.sidecars) || self.sidecars.all(sidecar, !has(sidecar.volumeMounts) || "
+    "sidecar.volumeMounts.all(mount, has(self.volumes) && "
+    "self.volumes.exists(volume, volume.name == mount.name))))"
+)
+_ONE_KIND: Final = (
+    "[has(self.persistentVolumeClaim), has(self.configMap), has(self.emptyDir)].filter(given, given).size() == 1"
+)
+_ONE_VALUE: Final = (
+    "has(self.value) != has(self.valueFrom) && "
+    "(!has(self.valueFrom) || has(self.valueFrom.secretKeyRef) != has(self.valueFrom.configMapKeyRef))"
+)
+
 RULES: Final = (
     Rule(
         "metadata.name",
         f"must begin with a letter, hold only a-z, 0-9 and -, and have at most {NAME_LENGTH} characters, "
         "so that pods can be named after it",
         _name_fits,
+        f"self.metadata.name.size() <= {NAME_LENGTH} && self.metadata.name.matches(r'^{_LABEL.pattern}$')",
+        ("",),
     ),
-    Rule("spec.nodes", "must lie between elastic.minNodes and elastic.maxNodes", _within_elastic),
+    Rule(
+        "spec.nodes",
+        "must lie between elastic.minNodes and elastic.maxNodes",
+        _within_elastic,
+        "!has(self.elastic) || (self.elastic.minNodes <= self.nodes && self.nodes <= self.elastic.maxNodes)",
+        ("spec",),
+    ),
     Rule(
         "spec.dataset",
         "give volume or source, not both",
         lambda job: _given(job.spec.dataset, "volume", "source") <= 1 if job.spec.dataset else True,
+        _ONE_INPUT,
     ),
     Rule(
         "spec.model",
         "give volume or source, not both",
         lambda job: _given(job.spec.model, "volume", "source") <= 1 if job.spec.model else True,
+        _ONE_INPUT,
     ),
     Rule(
         "spec.dataset.volume",
         "give persistentVolumeClaim or configMap, exactly one",
         lambda job: _one_volume_kind(job.spec.dataset),
+        _ONE_VOLUME,
     ),
     Rule(
         "spec.model.volume",
         "give persistentVolumeClaim or configMap, exactly one",
         lambda job: _one_volume_kind(job.spec.model),
+        _ONE_VOLUME,
     ),
     Rule(
         "spec.output",
         "give volume or volumeClaimTemplate, exactly one",
         lambda job: _given(job.spec.output, "volume", "volume_claim_template") == 1,
+        "has(self.volume) != has(self.volumeClaimTemplate)",
     ),
     Rule(
         "spec.output.volumeClaimTemplate.spec.accessModes",
         "must include ReadWriteMany when more than one node writes",
         _shared_output,
+        _SHARED,
+        ("spec",),
     ),
-    Rule("spec.resources", "requests of devices must equal their limits", _devices_agree),
-    Rule("spec.prepare.mode", "Inline cannot fetch sources; use Pod or Auto", _inline_is_local),
-    Rule("spec.podTemplate.volumeMounts", "mount paths must differ", _mounts_differ),
-    Rule("spec.podTemplate.volumeMounts", "each must name one of podTemplate.volumes", _mounts_have_volumes),
+    Rule("spec.resources", "requests of devices must equal their limits", _devices_agree, _DEVICES),
+    Rule("spec.prepare.mode", "Inline cannot fetch sources; use Pod or Auto", _inline_is_local, _LOCAL, ("spec",)),
+    Rule("spec.podTemplate.volumeMounts", "mount paths must differ", _mounts_differ, _DIFFERENT, ("spec",)),
+    Rule(
+        "spec.podTemplate.volumeMounts",
+        "each must name one of podTemplate.volumes",
+        _mounts_have_volumes,
+        _NAMED,
+        ("spec.podTemplate",),
+    ),
     Rule(
         "spec.podTemplate.volumes",
         "give each persistentVolumeClaim, configMap or emptyDir, exactly one",
         _volumes_have_one_kind,
+        _ONE_KIND,
+        ("spec.podTemplate.volumes[]",),
     ),
-    Rule("spec.podTemplate.env", "give each variable one value or valueFrom", _env_has_one_value),
+    Rule(
+        "spec.podTemplate.env",
+        "give each variable one value or valueFrom",
+        _env_has_one_value,
+        _ONE_VALUE,
+        ("spec.podTemplate.env[]", "spec.podTemplate.sidecars[].env[]"),
+    ),
 )

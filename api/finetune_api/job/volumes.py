@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from finetune_api.job.cel import Shape
 from finetune_api.job.part import AbsolutePath, Name, Part, Quantities, Reference, SubPath
 
 
@@ -28,7 +29,19 @@ class OutputVolume(Part):
     persistent_volume_claim: ClaimSource = Field(description="A claim.")
 
 
-Uri = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^(hf|s3|gs|https)://[^\s]+$")]
+Uri = Annotated[
+    str,
+    Field(min_length=1, max_length=2048),
+    Shape(r"(hf|s3|gs|https)://\S+", "cannot be fetched; write hf://OWNER/NAME, s3://…, gs://… or https://…"),
+]
+Uid = Annotated[
+    str,
+    Field(max_length=36),
+    Shape(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "is not the uid of a job; see metadata.uid of the one to continue",
+    ),
+]
 
 
 class Source(Part):
@@ -96,8 +109,4 @@ class Output(Part):
     volume: OutputVolume | None = Field(default=None, description="An existing claim.")
     volume_claim_template: ClaimTemplate | None = Field(default=None, description="A claim to create.")
     sub_path: SubPath | None = Field(default=None, description="Directory of the volume to use.")
-    resume_from: str | None = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
-        description="uid of the job whose output this one continues.",
-    )
+    resume_from: Uid | None = Field(default=None, description="uid of the job whose output this one continues.")

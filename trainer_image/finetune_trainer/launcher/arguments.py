@@ -94,7 +94,7 @@ def agent_command(launch: NodeLaunch) -> list[str]:
 # every gradient: a fifth of the CPU-seconds of a 124M model. Kept on the heap, blocks are used again.
 _KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 # Threads of one operation wait for each other by spinning, for milliseconds. Where something else holds a core, the one
-# that is waited for does not run, and a step takes up to ten times as long; after some microseconds they had better sleep.
+# that is waited for does not run, and a step takes up to ten times as long; they had better sleep after microseconds.
 _SLEEP_SOON = {"GOMP_SPINCOUNT": "10000"}
 CPU_SETTINGS = {**_KEEP_FREED_MEMORY, **_SLEEP_SOON}
 

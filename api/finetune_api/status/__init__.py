@@ -1,0 +1,41 @@
+"""What the operator reports of a `FinetuneJob`."""
+
+from finetune_api.status.conditions import (
+    Condition,
+    Conditions,
+    condition_of,
+    is_terminal,
+    is_true,
+    state_of,
+    with_condition,
+)
+from finetune_api.status.model import (
+    ATTEMPTS_KEPT,
+    NEVER_OBSERVED,
+    AttemptStatus,
+    DatasetStatus,
+    FailureStatus,
+    FrozenStatus,
+    JobStatus,
+    OutputsStatus,
+    ProgressStatus,
+)
+
+__all__ = [
+    "ATTEMPTS_KEPT",
+    "NEVER_OBSERVED",
+    "AttemptStatus",
+    "Condition",
+    "Conditions",
+    "DatasetStatus",
+    "FailureStatus",
+    "FrozenStatus",
+    "JobStatus",
+    "OutputsStatus",
+    "ProgressStatus",
+    "condition_of",
+    "is_terminal",
+    "is_true",
+    "state_of",
+    "with_condition",
+]

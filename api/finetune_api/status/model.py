@@ -1,0 +1,122 @@
+"""`status` of a FinetuneJob: all that the operator reports, and all that it remembers."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field
+
+from finetune_api.reasons import AttemptOutcome, State
+from finetune_api.status.conditions import Condition
+from finetune_api.status.part import Amount, Line, Measured, Message, Number, Percentage, StatusPart, Timestamp, Word
+
+ATTEMPTS_KEPT: Final = 10
+NEVER_OBSERVED: Final = -1
+"""`observedGeneration` of a job that no operator has seen; the API server fills it in."""
+
+
+class AttemptStatus(StatusPart):
+    """One attempt at the run: a group of pods that start and end together."""
+
+    number: Number = Field(description="Counts from 0; part of the names of its pods.")
+    nodes: Annotated[int, Field(ge=1, le=1000)] = Field(description="Pods of the attempt.")
+    start_time: Timestamp | None = Field(
+        default=None, description="When its pods were first seen; unset: decided, not created."
+    )
+    running_time: Timestamp | None = Field(default=None, description="When all its pods ran.")
+    end_time: Timestamp | None = Field(default=None, description="When it was over; unset: it is not.")
+    outcome: AttemptOutcome | None = Field(
+        default=None, description="What it counts as: only Failure and Hang use up runPolicy.maxRestarts."
+    )
+    reason: Word | None = Field(default=None, description="CamelCase word for how it ended.")
+    message: Message | None = Field(default=None, description="A sentence for how it ended.")
+    first_step: Number | None = Field(default=None, description="Step it started from.")
+    last_step: Number | None = Field(default=None, description="Last step it finished.")
+    checkpoint_step: Number | None = Field(default=None, description="Step of the last checkpoint it saved.")
+
+
+class DatasetStatus(StatusPart):
+    """The prepared dataset."""
+
+    rows: Number | None = Field(default=None, description="Rows to train on.")
+    tokens: Number | None = Field(default=None, description="Tokens in them, without padding.")
+    dropped: Number | None = Field(default=None, description="Rows of the source that were left out.")
+    sha256: Word | None = Field(default=None, description="Hash of the prepared content.")
+
+
+class ProgressStatus(StatusPart):
+    """How far training is, as rank 0 last told; up to a minute old while many jobs run."""
+
+    step: Number | None = Field(default=None, description="Optimizer steps finished.")
+    total_steps: Number | None = Field(default=None, description="Steps of the whole run.")
+    epoch: Amount | None = Field(default=None, description="Passes over the rows, with a fraction.")
+    loss: Measured | None = Field(default=None, description="Mean loss per target token of the last step.")
+    eval_loss: Measured | None = Field(default=None, description="The same at the last evaluation.")
+    tokens_per_second: Amount | None = Field(default=None, description="Speed of all ranks together.")
+    percent: Percentage | None = Field(default=None, description="Part of the run that is done.")
+    estimated_completion_time: Timestamp | None = Field(
+        default=None, description="When the run should end at its speed so far; unset when it does not run."
+    )
+    last_checkpoint_step: Number | None = Field(default=None, description="Step of the newest checkpoint.")
+    last_step_time: Timestamp | None = Field(default=None, description="When the last step was finished.")
+
+
+class OutputsStatus(StatusPart):
+    """What the run left, as paths on the output volume."""
+
+    model: Line | None = Field(default=None, description="Directory of the finished model, for transformers.")
+    checkpoint: Line | None = Field(default=None, description="The newest checkpoint.")
+    report: Line | None = Field(default=None, description="The report of the run.")
+
+
+class FailureStatus(StatusPart):
+    """The cause of the last failed attempt, of all its pods the one that failed first."""
+
+    reason: Word = Field(description="CamelCase word for the cause.")
+    rank: Number | None = Field(default=None, description="The rank that failed first.")
+    pod: Line | None = Field(default=None, description="The pod of that rank.")
+    node: Line | None = Field(default=None, description="The node of that pod.")
+    step: Number | None = Field(default=None, description="The last step that rank finished.")
+    exit_code: Annotated[int, Field(ge=-255, le=255)] | None = Field(default=None, description="Its exit code.")
+    message: Message = Field(default="", description="What is wrong, where, and what to do.")
+
+
+class FrozenStatus(StatusPart):
+    """What was settled when the job was first seen; every attempt uses it."""
+
+    image: Line | None = Field(default=None, description="Trainer image of every attempt.")
+    config_sha256: Word | None = Field(default=None, description="Hash of the resolved configuration.")
+    code_sha256: Word | None = Field(default=None, description="Hash of the ConfigMap in spec.code.")
+    prepare_mode: Literal["Pod", "Inline"] | None = Field(default=None, description="What prepare.mode came to.")
+    processes_per_node: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, description="Ranks per node.")
+
+
+class JobStatus(StatusPart):
+    """What the operator reports."""
+
+    observed_generation: Annotated[int, Field(ge=-1, le=2**53)] = Field(
+        default=NEVER_OBSERVED, description="metadata.generation that this status speaks of; -1: not seen yet."
+    )
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = Field(
+        default=(), description="What is true of the job: Complete, Failed, Suspended, DatasetPrepared, Running, …"
+    )
+    state: State | None = Field(default=None, description="One word for the whole job, derived from its conditions.")
+    start_time: Timestamp | None = Field(default=None, description="When the operator accepted the job.")
+    running_time: Timestamp | None = Field(default=None, description="When all pods of an attempt first ran.")
+    completion_time: Timestamp | None = Field(default=None, description="When the job was over, well or not.")
+    restarts: Number = Field(default=0, description="Failed attempts that were followed by another.")
+    active_seconds: Number = Field(
+        default=0, description="Running time of all ended attempts; runPolicy.activeDeadlineSeconds bounds it."
+    )
+    attempts: Annotated[tuple[AttemptStatus, ...], Field(max_length=ATTEMPTS_KEPT)] = Field(
+        default=(), description="The last ten attempts, oldest first."
+    )
+    dataset: DatasetStatus | None = Field(default=None, description="The prepared dataset.")
+    progress: ProgressStatus | None = Field(default=None, description="How far training is.")
+    outputs: OutputsStatus | None = Field(default=None, description="What the run left on the output volume.")
+    failure: FailureStatus | None = Field(default=None, description="The cause of the last failed attempt.")
+    frozen: FrozenStatus | None = Field(default=None, description="What every attempt uses.")
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Return the status of a job as the API server gave it; a job never observed has an empty one."""
+        return cls.model_validate(document.get("status") or {})
