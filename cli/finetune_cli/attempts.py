@@ -40,6 +40,8 @@ def next_attempt(output: Path, *, resume: bool, resume_from: str | None = None) 
     Resuming continues the job that holds the newest claim. Raises ConfigInvalid when the directory holds something
     and neither `resume` nor `resume_from` (another job's uid) says to go on with it.
     """
+    if output.exists() and not output.is_dir():
+        raise ConfigInvalid.of([Problem("--output", f"{output} is not a directory", "name another one")])
     claims = read_claims(output)
     if claims and resume:
         return Attempt(output, claims[0].attempt + 1, claims[0].uid, resumes=True)
@@ -56,7 +58,8 @@ def make_room(attempt: Attempt) -> None:
 
     Raises ConfigInvalid when that attempt is still running, or the directory cannot be written.
     """
-    for pid_file in attempt.directory.glob("node-*/pid.launcher"):
+    # Of every attempt: a run must not be taken over by accident while it is still alive.
+    for pid_file in attempt.directory.parent.glob("attempt-*/node-*/pid.launcher"):
         if _runs(RunDir(pid_file.parent).read_pid("launcher")):
             hint = "wait for it, or choose another directory with --output"
             raise ConfigInvalid.of([Problem("--output", f"another run is using {attempt.output}", hint)])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_api.outcomes import Outcome, RetryPolicy, TerminationMessage, ending_of
 from finetune_cli.attempts import Attempt
 from finetune_cli.display import duration
 
@@ -44,8 +44,14 @@ def as_text(message: TerminationMessage, attempt: Attempt, seconds: float) -> It
         if path is not None and message.outcome is Outcome.SUCCEEDED:
             yield f"  {name:<8} {path}"
     yield f"  logs     {attempt.directory}"
-    if message.outcome not in (Outcome.SUCCEEDED, Outcome.CONFIG_INVALID) and _claimed(attempt):
-        yield "  next     add --resume to continue from the last checkpoint"
+    if _claimed(attempt) and message.outcome is not Outcome.SUCCEEDED:
+        yield f"  next     {_what_next(message.outcome)}"
+
+
+def _what_next(outcome: Outcome) -> str:
+    if ending_of(outcome).retry is RetryPolicy.NEVER:
+        return "correct what is wrong, then run again with --resume"
+    return "add --resume to continue from the last checkpoint"
 
 
 def _path(attempt: Attempt, name: str) -> str | None:

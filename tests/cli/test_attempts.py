@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetune_api.errors import ConfigInvalid
-from finetune_cli.attempts import make_room, next_attempt
+from finetune_cli.attempts import Attempt, make_room, next_attempt
 from finetune_trainer.checkpoint.claims import Claim, claim
 
 
@@ -72,5 +72,17 @@ def test_an_output_that_cannot_be_written_says_why(tmp_path: Path) -> None:
 
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigInvalid, match="not empty"):
-        next_attempt(tmp_path / "file", resume=False)
+    for resume in (False, True):
+        with pytest.raises(ConfigInvalid, match="is not a directory; name another one"):
+            next_attempt(tmp_path / "file", resume=resume)
+
+
+def test_an_attempt_that_still_runs_is_not_taken_over_by_the_next(tmp_path: Path) -> None:
+    first = next_attempt(tmp_path, resume=False)
+    make_room(first)
+    first.run_dir(0).mkdir()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+        (first.run_dir(0) / "pid.launcher").write_text(str(other.pid), encoding="ascii")
+        with pytest.raises(ConfigInvalid, match="another run is using"):
+            make_room(Attempt(tmp_path, 1, "job", resumes=True))
+        other.kill()

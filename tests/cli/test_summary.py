@@ -34,6 +34,12 @@ def test_a_failure_names_rank_and_step_and_how_to_go_on(attempt: Attempt) -> Non
     assert "add --resume" in text
 
 
+def test_a_mistake_is_to_be_corrected_before_going_on(attempt: Attempt) -> None:
+    (attempt.output / "attempts").mkdir()
+    message = TerminationMessage(outcome=Outcome.DIVERGED, message="the loss is NaN", rank=0, step=5)
+    assert "correct what is wrong, then run again with --resume" in "\n".join(as_text(message, attempt, 2))
+
+
 def test_the_timings_of_another_attempt_are_not_shown(attempt: Attempt) -> None:
     other = Attempt(attempt.output, 2, "uid", resumes=True)
     message = TerminationMessage(outcome=Outcome.CONFIG_INVALID, message="wrong")

@@ -167,3 +167,14 @@ def test_the_run_says_what_it_was(plain: ArcRun) -> None:
     assert facts["outcome"]["outcome"] == "Succeeded"
     assert (facts["world_size"], facts["attempt"]) == (1, 0)
     assert {"import", "prepare", "load", "first_step", "steps", "export", "total"} <= set(facts["timings"])
+
+
+def test_a_run_continues_beside_new_code_and_a_new_evaluation_when_its_rows_are_the_same(plain: ArcRun) -> None:
+    output = copy_of_undisturbed(plain, "more-files")
+    (plain.root / "plot.py").write_text("# nothing to do with the rows\n")
+    loader = json.loads(plain.file.read_text())["train_loader"]
+    (plain.root / "with-eval.yaml").write_text(
+        json.dumps({**json.loads(plain.file.read_text()), "eval_loader": {**loader, "drop_last": False}})
+    )
+    ArcRun(plain.root, plain.root / "with-eval.yaml").finish(output, "max_duration=26ba", "--resume")
+    assert [line["step"] for line in step_lines(output)] == list(range(1, 27))

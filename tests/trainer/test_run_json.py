@@ -47,6 +47,7 @@ def test_the_data_are_described_by_hash_and_counts() -> None:
         name="train",
         path=Path("/cache/train.arrow"),
         sha256="abc",
+        rows_sha256="rows",
         rows=98,
         tokens=1000,
         loss_tokens=90,

@@ -65,7 +65,7 @@ def assemble(
         output=spec.output,
         folder=checkpoint_folder(spec.output, config),
         own=own,
-        identity=Identity(model_fingerprint(model), prepared.sha256, timeline.order_settings()),
+        identity=Identity(model_fingerprint(model), prepared.splits["train"].rows_sha256, timeline.order_settings()),
         config=config,
         world=world,
         last_saved=start.step if start.manifest else -1,

@@ -14,6 +14,7 @@ SPLIT = PreparedSplit(
     name="train",
     path=Path(),
     sha256="",
+    rows_sha256="rows",
     rows=0,
     tokens=0,
     loss_tokens=0,

@@ -20,6 +20,7 @@ def build(directory: Path, content: bytes = b"rows") -> PreparedData:
         name="train",
         path=path,
         sha256="b" * 64,
+        rows_sha256="rows",
         rows=1,
         tokens=2,
         loss_tokens=1,

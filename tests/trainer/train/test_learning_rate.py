@@ -133,3 +133,10 @@ def test_an_inverse_root_never_rises_after_its_warmup(warmup: int, scale: int, c
     assert values[0] == pytest.approx(1.0)
     assert all(after <= before + 1e-12 for before, after in pairwise(values))
     assert values[-1] == pytest.approx(0.0)
+
+
+def test_fractions_of_a_run_are_whole_batches_rounded_down() -> None:
+    fraction = schedule("constant_with_warmup", t_warmup="0.3dur")  # 3.6 of 12 batches
+    whole = schedule("constant_with_warmup", t_warmup="3ba")
+    assert [fraction(at(step)) for step in range(12)] == [whole(at(step)) for step in range(12)]
+    assert schedule("constant_with_warmup", t_warmup="0.05dur")(at(0)) == 1.0

@@ -12,7 +12,7 @@ from typing import Any
 from finetune_trainer.data.hub_errors import is_local
 from finetune_trainer.data.user_code import search_roots
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same inputs are written differently."""
 
 _LIBRARIES = ("datasets", "jinja2", "tokenizers", "transformers")

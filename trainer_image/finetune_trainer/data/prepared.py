@@ -33,6 +33,8 @@ class PreparedSplit:
     path: Path
     sha256: str
     """Of everything that determines this split alone."""
+    rows_sha256: str
+    """Of the token ids and labels of its rows, in order: what training sees of it."""
     rows: int
     tokens: int
     loss_tokens: int

@@ -1,5 +1,7 @@
 """Counts what became of a split's rows."""
 
+import hashlib
+from array import array
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ class SplitTally:
     max_token_id: int = -1
     truncated: int = 0
     dropped: dict[str, Drop] = field(default_factory=dict)
+    _rows_digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def take(self, row: EncodedRow, max_seq_len: int) -> bool:
         """Count a row; return whether it is kept."""
@@ -34,6 +37,8 @@ class SplitTally:
         self.longest = max(self.longest, length)
         self.max_token_id = max(self.max_token_id, *row.example.input_ids)
         self.truncated += row.full_length > max_seq_len
+        for values in (row.example.input_ids, row.example.labels):
+            self._rows_digest.update(array("q", [length, *values]).tobytes())
         return True
 
     def split(self, name: str, path: Path) -> PreparedSplit:
@@ -42,6 +47,7 @@ class SplitTally:
             name=name,
             path=path,
             sha256="",
+            rows_sha256=self._rows_digest.hexdigest(),
             rows=self.rows,
             tokens=self.tokens,
             loss_tokens=self.loss_tokens,

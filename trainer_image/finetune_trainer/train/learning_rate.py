@@ -40,9 +40,9 @@ def lr_multiplier(config: TrainingConfig, batches_per_epoch: int) -> Multiplier:
     def in_clock_units(duration: Duration) -> Time:
         if duration.unit == "dur":
             whole = in_clock_units(config.max_duration)
-            return Time(duration.value * whole.value, whole.unit)
+            return Time(int(duration.value * whole.value), whole.unit)  # whole batches, as Composer counts them
         if duration.unit == "ep":
-            return Time(duration.value * batches_per_epoch, "ba")
+            return Time(int(duration.value * batches_per_epoch), "ba")
         return Time(duration.value, duration.unit)
 
     schedule = config.scheduler
