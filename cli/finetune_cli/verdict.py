@@ -4,8 +4,8 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from finetune_api.causes import Cause, Kind, first_cause, kind_of_message
 from finetune_api.outcomes import Outcome, TerminationMessage
-from finetune_trainer.launcher.causes import Cause, Kind, first_cause, kind_of_message
 
 
 @dataclass(frozen=True)

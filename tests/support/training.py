@@ -78,7 +78,8 @@ def split_of(rows: Sequence[TokenizedRow], path: Path) -> PreparedSplit:
     return PreparedSplit(
         name="train",
         path=path,
-        sha256="0" * 64, rows_sha256="rows",
+        sha256="0" * 64,
+        rows_sha256="rows",
         rows=len(rows),
         tokens=sum(len(entry.input_ids) for entry in rows),
         loss_tokens=sum(int((entry.labels[1:] >= 0).sum()) for entry in rows),

@@ -1,0 +1,100 @@
+"""What every pod of a job has in common: it meets Pod Security *restricted*, whatever its author wrote."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from finetune_operator.children.blueprint import Blueprint, Body
+from finetune_operator.children.volumes import OUTPUT, SCRATCH
+from finetune_operator.settings import PodSettings
+
+_CACHES: Final = {
+    "HF_HOME": f"{SCRATCH}/huggingface",
+    "HOME": SCRATCH,
+    "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH}/inductor",
+    "TRITON_CACHE_DIR": f"{SCRATCH}/triton",
+    "XDG_CACHE_HOME": f"{SCRATCH}/cache",
+}
+HUB_CACHE: Final = f"{OUTPUT}/fetched/hub"
+"""Where fetched models and tokenizers of the hub lie, for all pods of the job."""
+
+
+def container_security() -> Body:
+    """Return the security context of every container, sidecars included."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def pod_security(settings: PodSettings) -> Body:
+    """Return the security context of a pod; users and groups are left out where the cluster assigns them."""
+    ids = {
+        "runAsUser": settings.run_as_user,
+        "runAsGroup": settings.run_as_group,
+        "fsGroup": settings.fs_group,
+        "fsGroupChangePolicy": None if settings.fs_group is None else "OnRootMismatch",
+    }
+    given = {key: value for key, value in ids.items() if value is not None}
+    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **given}
+
+
+def base_environment(*, offline: bool) -> dict[str, str]:
+    """Return the variables of every container: writable places, and no way to the hub unless it is to fetch."""
+    hub = {"HF_HUB_CACHE": HUB_CACHE, **({"HF_HUB_OFFLINE": "1"} if offline else {})}
+    return {**_CACHES, **hub, "TMPDIR": "/tmp", "USER": "finetune"}
+
+
+def environment(variables: Mapping[str, str]) -> list[Body]:
+    """Return variables in the order of their names."""
+    return [{"name": name, "value": variables[name]} for name in sorted(variables)]
+
+
+def container(job: Blueprint, name: str, command: Sequence[str], env: Sequence[Body], mounts: Sequence[Body]) -> Body:
+    """Return a container of the trainer image that leaves its last words where Kubernetes reads them."""
+    policy = {"imagePullPolicy": job.spec.image_pull_policy} if job.spec.image_pull_policy else {}
+    return {
+        "name": name,
+        "image": job.image,
+        **policy,
+        "command": list(command),
+        "env": list(env),
+        "volumeMounts": list(mounts),
+        "workingDir": SCRATCH,
+        "securityContext": container_security(),
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+
+
+def pod_spec(job: Blueprint) -> Body:
+    """Return what all pod specs share; containers and volumes are still to come."""
+    spec = job.spec
+    scheduling = spec.scheduling
+    optional: Body = {
+        "imagePullSecrets": [{"name": secret.name} for secret in spec.image_pull_secrets],
+        "priorityClassName": scheduling.priority_class_name,
+        "schedulerName": scheduling.scheduler_name,
+    }
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(job.settings.pods),
+        "terminationGracePeriodSeconds": spec.run_policy.grace_period_seconds,
+        **{key: value for key, value in optional.items() if value},
+    }
+
+
+def placement(job: Blueprint) -> Body:
+    """Return where training pods may run."""
+    scheduling = job.spec.scheduling
+    optional: Body = {
+        "nodeSelector": dict(scheduling.node_selector),
+        "tolerations": [one.model_dump(mode="json") for one in scheduling.tolerations],
+        "affinity": dict(scheduling.affinity),
+    }
+    return {key: value for key, value in optional.items() if value}

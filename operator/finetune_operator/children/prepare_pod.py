@@ -1,0 +1,56 @@
+"""The pod that fetches and prepares the data, on a CPU, before any training pod exists."""
+
+from typing import Final
+
+from finetune_api.names import prepare_pod_labels, prepare_pod_name
+from finetune_operator.children.blueprint import Blueprint, Body
+from finetune_operator.children.config_map import CONFIG_FILE
+from finetune_operator.children.fetching import Fetch, fetches_of
+from finetune_operator.children.pod import base_environment, container, environment, pod_spec
+from finetune_operator.children.quantities import resources_of
+from finetune_operator.children.volumes import CODE, CONFIG, FETCHED, OUTPUT, bodies, fetching_volumes_of, volumes_of
+
+PYTHON: Final = "python"
+CACHE: Final = f"{OUTPUT}/prepared"
+TERMINATION_LOG: Final = "/dev/termination-log"
+
+
+def build_prepare_pod(job: Blueprint) -> Body:
+    """Build the pod; its init container alone reaches the network's sources, and alone sees their secrets."""
+    volumes, mounts = bodies(volumes_of(job))
+    environment_of_code = environment(base_environment(offline=True))
+    prepare = container(job, "prepare", _command(job), environment_of_code, mounts)
+    resources = {"resources": resources_of(job.spec.prepare.resources)}
+    fetches = fetches_of(job.spec, job.config)
+    fetch = {"initContainers": [_fetch(job, fetches) | resources]} if fetches else {}
+    metadata = job.metadata(prepare_pod_name(job.name), _labels(job))
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata | {"annotations": dict(job.settings.pods.annotations)},
+        "spec": {**pod_spec(job), **fetch, "containers": [prepare | resources], "volumes": volumes},
+    }
+
+
+def _labels(job: Blueprint) -> dict[str, str]:
+    return {**job.settings.pods.labels, **prepare_pod_labels(job.name, job.uid)}
+
+
+def _command(job: Blueprint) -> list[str]:
+    # The announcement has to lie where launchers that did not prepare look for it.
+    command = [PYTHON, "-u", "-m", "finetune_trainer.prepare", "--config", f"{CONFIG}/{CONFIG_FILE}"]
+    command += ["--cache", CACHE, "--run-dir", OUTPUT, "--termination-log", TERMINATION_LOG]
+    return command + (["--code", CODE] if job.spec.code else [])
+
+
+def _fetch(job: Blueprint, fetches: tuple[Fetch, ...]) -> Body:
+    _, mounts = bodies(fetching_volumes_of(job))
+    variables = {**job.settings.pods.fetch_environment, **base_environment(offline=False)}
+    command = [PYTHON, "-u", "-m", "finetune_trainer.fetch", "--to", f"{OUTPUT}/{FETCHED}"]
+    command += ["--termination-log", TERMINATION_LOG]
+    for fetch in fetches:
+        command += [f"--{fetch.what}", f"{fetch.uri}@{fetch.revision}" if fetch.revision else fetch.uri]
+    secrets = dict.fromkeys(fetch.secret for fetch in fetches if fetch.secret)
+    return container(job, "fetch", command, environment(variables), mounts) | {
+        "envFrom": [{"secretRef": {"name": name}} for name in secrets]
+    }

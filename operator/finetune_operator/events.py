@@ -1,0 +1,45 @@
+"""Events: what has changed between two statuses, told to people."""
+
+from collections.abc import Iterator
+
+from finetune_api.reasons import AttemptOutcome, ConditionType, find_reason, reason_of
+from finetune_api.status import AttemptStatus, Condition, JobStatus, condition_of
+from finetune_operator.decision import Event
+
+
+def events_between(before: JobStatus, after: JobStatus) -> tuple[Event, ...]:
+    """Return an event for each condition whose status or reason has changed, and each attempt begun or ended."""
+    return (*_of_attempts(before, after), *_of_conditions(before, after))
+
+
+def _of_conditions(before: JobStatus, after: JobStatus) -> Iterator[Event]:
+    for condition in after.conditions:
+        known = condition_of(before.conditions, ConditionType(condition.type))
+        if known is None or (known.status, known.reason) != (condition.status, condition.reason):
+            yield from _of_condition(condition)
+
+
+def _of_condition(condition: Condition) -> Iterator[Event]:
+    # Failed says the same as a Stalled that comes with it; the others of kstatus's are for tools.
+    tool = condition.type == ConditionType.RECONCILING or condition.reason in ("JobFailed", "NotStalled")
+    row = find_reason(condition.type, condition.reason)
+    if not tool:
+        yield Event(condition.reason, condition.message, row.warning if row else False)
+
+
+def _of_attempts(before: JobStatus, after: JobStatus) -> Iterator[Event]:
+    known = {attempt.number: attempt for attempt in before.attempts}
+    for attempt in after.attempts:
+        earlier = known.get(attempt.number)
+        if attempt.outcome is not None and (earlier is None or earlier.outcome is None):
+            yield _ended(attempt, attempt.outcome)
+        if earlier is None:
+            row = reason_of(None, "AttemptStarted")
+            yield Event(row.name, row.say(attempt=attempt.number, nodes=attempt.nodes))
+
+
+def _ended(attempt: AttemptStatus, outcome: AttemptOutcome) -> Event:
+    row = reason_of(None, "AttemptEnded")
+    good = outcome in (AttemptOutcome.SUCCEEDED, AttemptOutcome.SUSPENDED)
+    message = row.say(attempt=attempt.number, outcome=outcome.value, message=attempt.message or "")
+    return Event(row.name, message, row.warning and not good)

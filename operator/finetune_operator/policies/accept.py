@@ -1,0 +1,155 @@
+"""Judges a new job once, and freezes what every attempt will use."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from finetune_api.config import TrainingConfig, check_world, parse_training_config
+from finetune_api.errors import ConfigInvalid
+from finetune_api.job import GROUP, KIND, VERSION, FinetuneJobSpec, load_job
+from finetune_api.names import config_map_name
+from finetune_api.reasons import ConditionType, reason_of
+from finetune_api.status import FrozenStatus
+from finetune_operator.children.blueprint import Blueprint, config_hash, gpus_of, processes_per_node
+from finetune_operator.children.fetching import fetches_of
+from finetune_operator.decision import Event
+from finetune_operator.policies.ending import fail
+from finetune_operator.view import View
+
+_CODE_RETRY: Final = 10.0
+"""Seconds between looks for a ConfigMap that is not there yet."""
+_LOST_CONFIG: Final = "spec.config: the ConfigMap with the accepted configuration is gone; create a new job"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A spec without mistakes."""
+
+    spec: FinetuneJobSpec
+    config: TrainingConfig
+    ignored: tuple[str, ...]
+    """Keys of the configuration that have no effect here."""
+
+
+def accept(view: View) -> View:
+    """Settle image, configuration, code and shape of a new job; a job with mistakes fails with all of them."""
+    try:
+        judged = _judged(json.dumps(view.job.document.get("spec")), view.job.name)
+        if view.status.frozen is None:
+            _check_world(judged)
+    except ConfigInvalid as error:
+        return _refuse(view, error)
+    forbidden = _forbidden(view, judged.spec)
+    if forbidden:
+        return view.say(ConditionType.STALLED, "PolicyForbids", field=forbidden[0], message=forbidden[1]).stop()
+    if view.status.frozen is None:
+        if judged.spec.code and view.observed.code_sha256 is None:
+            return _waiting_for_code(view, judged.spec.code.config_map.name)
+        view = _tell_ignored(_freeze(view, judged), judged.ignored)
+    elif _lost_config(view, judged.config):
+        return fail(view, "ConfigInvalid", message=_LOST_CONFIG)
+    return replace(view, blueprint=_blueprint(view, judged))
+
+
+def prepare_mode(spec: FinetuneJobSpec, config: TrainingConfig) -> str:
+    """Return what `prepare.mode` comes to: Auto is Inline for a CPU job on one node with local sources."""
+    if spec.prepare.mode != "Auto":
+        return spec.prepare.mode
+    simple = spec.nodes == 1 and spec.elastic is None and gpus_of(spec) == 0
+    return "Inline" if simple and not fetches_of(spec, config) else "Pod"
+
+
+@lru_cache(maxsize=4096)
+def _judged(spec: str, name: str) -> Judged:
+    """Judge a spec, given as JSON; judging takes milliseconds, and every plan for the job needs the same answer.
+
+    Raises ConfigInvalid with all mistakes.
+    """
+    document = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": name}, "spec": json.loads(spec)}
+    job = load_job(document)
+    try:
+        loaded = parse_training_config(job.spec.config)
+    except ConfigInvalid as error:
+        raise _in_config(error) from None
+    return Judged(job.spec, loaded.config, loaded.ignored)
+
+
+def _check_world(judged: Judged) -> None:
+    try:
+        check_world(judged.config, judged.spec.nodes * processes_per_node(judged.spec))
+    except ConfigInvalid as error:
+        raise _in_config(error) from None
+
+
+def _in_config(error: ConfigInvalid) -> ConfigInvalid:
+    return ConfigInvalid.of([problem.under("spec.config") for problem in error.problems])
+
+
+def _refuse(view: View, error: ConfigInvalid) -> View:
+    """Fail a new job; one that was accepted before is left as it is, since only this operator's rules are newer."""
+    if view.status.frozen is not None:
+        return view.say(ConditionType.STALLED, "PolicyForbids", field="spec", message=str(error)).stop()
+    about_config = all(problem.path.startswith("spec.config") for problem in error.problems)
+    return fail(view, "ConfigInvalid" if about_config else "SpecInvalid", message=str(error))
+
+
+def _lost_config(view: View, config: TrainingConfig) -> bool:
+    """The ConfigMap holds what was frozen; only when it is gone must it be made again, and come out the same."""
+    held = view.observed.has("ConfigMap", config_map_name(view.job.name))
+    return not held and config_hash(config) != view.frozen.config_sha256
+
+
+def _forbidden(view: View, spec: FinetuneJobSpec) -> tuple[str, str] | None:
+    wanted = spec.scheduling.priority_class_name
+    if wanted and wanted not in view.settings.priority_classes:
+        known = ", ".join(view.settings.priority_classes) or "none"
+        return "spec.scheduling.priorityClassName", f"{wanted} is not among the allowed classes ({known})"
+    return None
+
+
+def _waiting_for_code(view: View, name: str) -> View:
+    view = view.say(ConditionType.RECONCILING, "Accepting")
+    waiting = f'configmap "{name}" not found'
+    view = view.say(ConditionType.RUNNING, "ObjectMissing", pod=view.job.name, message=waiting)
+    return view.again_after(_CODE_RETRY).stop()
+
+
+def _freeze(view: View, judged: Judged) -> View:
+    spec, config = judged.spec, judged.config
+    mode = prepare_mode(spec, config)
+    frozen = FrozenStatus.model_validate(
+        {
+            "image": spec.image or view.settings.trainer_image,
+            "config_sha256": config_hash(config),
+            "code_sha256": view.observed.code_sha256 if spec.code else None,
+            "prepare_mode": mode,
+            "processes_per_node": processes_per_node(spec),
+        }
+    )
+    view = view.report(frozen=frozen, start_time=view.now)
+    view = view.forget(ConditionType.RUNNING).say(ConditionType.STALLED, "NotStalled")
+    if mode == "Inline":
+        return view.say(ConditionType.RECONCILING, "Accepted")
+    return view.say(ConditionType.RECONCILING, "Preparing")
+
+
+def _tell_ignored(view: View, ignored: tuple[str, ...]) -> View:
+    if not ignored:
+        return view
+    row = reason_of(None, "ConfigKeysIgnored")
+    return view.tell(Event(row.name, row.say(keys=", ".join(ignored)), row.warning))
+
+
+def _blueprint(view: View, judged: Judged) -> Blueprint:
+    frozen = view.frozen
+    return Blueprint(
+        name=view.job.name,
+        namespace=view.job.namespace,
+        uid=view.job.uid,
+        spec=judged.spec,
+        config=judged.config,
+        image=frozen.image or view.settings.trainer_image,
+        inline=frozen.prepare_mode == "Inline",
+        settings=view.settings,
+    )

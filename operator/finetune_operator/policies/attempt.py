@@ -1,0 +1,60 @@
+"""Follows the newest attempt: from its first pod to its end."""
+
+from finetune_api.causes import Kind
+from finetune_api.names import training_pod_name
+from finetune_api.reasons import ConditionType
+from finetune_api.status import AttemptStatus
+from finetune_operator.attempts import Verdict, judge, missing_pod
+from finetune_operator.policies.launch import begin, launch
+from finetune_operator.policies.restart import settle
+from finetune_operator.seen_pod import SeenPod
+from finetune_operator.view import View, amended
+
+
+def attempt(view: View) -> View:
+    """Begin the next attempt, launch it, follow it, or record its end."""
+    if view.attempt is None or view.attempt.outcome is not None:
+        view = begin(view)
+    newest = view.attempt
+    assert newest is not None
+    pods = view.observed.of_attempt(newest.number)
+    view, newest = _noted(view, newest, pods)
+    verdict = judge(pods, _missing(view, newest, pods), view.observed, newest.nodes)
+    if verdict is not None:
+        left = _patience(view, verdict, pods)
+        return view.again_after(left).stop() if left > 0 else settle(view, verdict)
+    if newest.running_time is None:
+        return launch(view, newest)
+    return view.say(ConditionType.RUNNING, "Training", attempt=newest.number, nodes=newest.nodes).stop()
+
+
+def _noted(view: View, newest: AttemptStatus, pods: tuple[SeenPod, ...]) -> tuple[View, AttemptStatus]:
+    """Note how far the run is, and when all pods ran."""
+    if view.observed.progress is not None:
+        view = view.report(progress=view.observed.progress)
+    if len(pods) < newest.nodes:
+        return view, newest
+    if newest.running_time is None and all(pod.running or pod.succeeded for pod in pods):
+        newest = amended(newest, running_time=view.now)
+        view = view.report(running_time=view.status.running_time or view.now)
+    return view.with_attempt(newest), newest
+
+
+def _missing(view: View, newest: AttemptStatus, pods: tuple[SeenPod, ...]) -> list[SeenPod]:
+    """The pods that were there, since all ran once, and left no trace."""
+    if newest.running_time is None:
+        return []
+    present = {pod.rank for pod in pods}
+    absent = (rank for rank in range(newest.nodes) if rank not in present)
+    return [missing_pod(training_pod_name(view.job.name, newest.number, rank), newest.number, rank) for rank in absent]
+
+
+def _patience(view: View, verdict: Verdict, pods: tuple[SeenPod, ...]) -> float:
+    """Seconds to wait for the others: an echo may be seen before its cause, and drained ranks save together."""
+    if all(pod.terminal or view.observed.lost(pod) for pod in pods) or verdict.pod.finished is None:
+        return 0.0
+    windows = {
+        Kind.COMMUNICATION: view.settings.timing.cause_window,
+        Kind.DRAINED: view.spec.run_policy.grace_period_seconds,
+    }
+    return windows.get(verdict.kind, 0) - view.since(verdict.pod.finished)

@@ -1,0 +1,61 @@
+"""Begins attempts: never two of them at once, and each with what the first one used."""
+
+from finetune_api.reasons import AttemptOutcome, ConditionType
+from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus
+from finetune_operator.children.training_pods import build_training_pods
+from finetune_operator.decision import Deletion
+from finetune_operator.policies.backoff import backoff
+from finetune_operator.policies.ending import fail, fruitless_attempts
+from finetune_operator.policies.removal import removal
+from finetune_operator.policies.waiting import say_waiting
+from finetune_operator.seen_pod import SeenPod
+from finetune_operator.view import View, amended
+
+
+def begin(view: View) -> View:
+    """Decide that there is a next attempt; its pods follow once this is recorded or nothing was before it."""
+    last, progress = view.attempt, view.status.progress
+    number = last.number + 1 if last else 0
+    first_step = (progress.last_checkpoint_step if progress else None) or 0
+    attempt = AttemptStatus(number=number, nodes=view.spec.nodes, first_step=first_step if last else 0)
+    return view.report(attempts=(*view.status.attempts, attempt)[-ATTEMPTS_KEPT:])
+
+
+def launch(view: View, attempt: AttemptStatus) -> View:
+    """Create the pods that the attempt lacks, once nothing of earlier attempts can run any more."""
+    earlier = [pod for pod in view.observed.pods if pod.attempt is not None and pod.attempt < attempt.number]
+    blocking = [pod for pod in earlier if not pod.terminal and not view.observed.lost(pod)]
+    view = view.deleting(_removals(view, attempt, earlier))
+    if blocking:
+        return view.stop()
+    pods = view.observed.of_attempt(attempt.number)
+    if not pods:
+        left = _backoff_left(view)
+        if left > 0:
+            return view.again_after(left).stop()
+        if view.spec.code and view.observed.code_sha256 != view.frozen.code_sha256:
+            return fail(view, "CodeChanged", name=view.spec.code.config_map.name)
+    view = view.with_attempt(amended(attempt, start_time=attempt.start_time or view.now))
+    names = {pod.name for pod in pods}
+    bodies = build_training_pods(view.plans, attempt.number, attempt.nodes)
+    view = view.creating(*(body for body in bodies if body["metadata"]["name"] not in names))
+    ready = sum(pod.running for pod in pods)
+    facts = {"attempt": attempt.number, "ready": ready, "nodes": attempt.nodes}
+    return say_waiting(view, ConditionType.RUNNING, pods, "Starting", **facts).stop()
+
+
+def _removals(view: View, attempt: AttemptStatus, earlier: list[SeenPod]) -> list[Deletion]:
+    """What of earlier attempts is deleted: all that may still run, and the ended of all but the last."""
+    kept = attempt.number - 1
+    return [
+        deletion
+        for pod in earlier
+        if not pod.gone and not (pod.terminal and pod.attempt == kept) and (deletion := removal(view, pod))
+    ]
+
+
+def _backoff_left(view: View) -> float:
+    ended = [one for one in view.status.attempts if one.outcome is not None and one.end_time is not None]
+    if not ended or ended[-1].end_time is None or ended[-1].outcome is AttemptOutcome.SUSPENDED:
+        return 0.0
+    return backoff(fruitless_attempts(view), view.settings.timing) - view.since(ended[-1].end_time)

@@ -1,0 +1,93 @@
+"""The prepare pod: data is prepared once, before any training pod exists."""
+
+from finetune_api.causes import USER_OUTCOMES
+from finetune_api.names import prepare_pod_name
+from finetune_api.outcomes import Outcome, TerminationMessage, outcome_of_exit
+from finetune_api.reasons import ConditionType
+from finetune_api.status import DatasetStatus, FailureStatus, condition_of, is_true
+from finetune_operator.children.prepare_pod import build_prepare_pod
+from finetune_operator.dataset_report import dataset_of
+from finetune_operator.policies.backoff import backoff
+from finetune_operator.policies.ending import fail
+from finetune_operator.policies.removal import removal
+from finetune_operator.policies.waiting import say_waiting
+from finetune_operator.seen_pod import SeenPod
+from finetune_operator.view import View
+
+RETRYING = "Retrying"
+
+
+def prepare(view: View) -> View:
+    """Let training wait until the data is prepared; the failure of a pod is recorded before it is replaced."""
+    if view.plans.inline:
+        return _told(view)
+    if is_true(view.status.conditions, ConditionType.DATASET_PREPARED):
+        return view
+    pod = view.observed.prepare_pod
+    if pod is not None and pod.succeeded:
+        return _prepared(view, dataset_of(pod.told)).say(ConditionType.RECONCILING, "Accepted")
+    if _is_recorded(view):
+        return _replace(view, pod)
+    if pod is None:
+        name = prepare_pod_name(view.job.name)
+        view = view.say(ConditionType.DATASET_PREPARED, "Preparing", pod=name)
+        return view.creating(build_prepare_pod(view.plans)).stop()
+    if pod.failed or view.observed.lost(pod):
+        return _failed(view, pod)
+    return say_waiting(view, ConditionType.DATASET_PREPARED, [pod], "Preparing", pod=pod.name).stop()
+
+
+def _told(view: View) -> View:
+    """Rank 0 prepares the data and tells about it in its progress."""
+    dataset = view.observed.dataset
+    return _prepared(view, dataset) if dataset and dataset != view.status.dataset else view
+
+
+def _prepared(view: View, dataset: DatasetStatus | None) -> View:
+    known = dataset or DatasetStatus()
+    facts = {key: "?" if (value := getattr(known, key)) is None else value for key in ("rows", "tokens", "dropped")}
+    return view.report(dataset=dataset).say(ConditionType.DATASET_PREPARED, "Prepared", **facts)
+
+
+def _is_recorded(view: View) -> bool:
+    condition = condition_of(view.status.conditions, ConditionType.DATASET_PREPARED)
+    return condition is not None and condition.reason == RETRYING
+
+
+def _failed(view: View, pod: SeenPod) -> View:
+    said = _words(pod)
+    cause = FailureStatus(
+        reason=said.reason, pod=pod.name, node=pod.node, exit_code=pod.exit_code, message=said.message
+    )
+    if said.outcome in USER_OUTCOMES:
+        view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=said.message)
+        return fail(view, said.outcome, cause, message=said.message)
+    if pod.removed or pod.rejected or view.observed.lost(pod):
+        return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=said.message).again_after(0).stop()
+    restarts = view.status.restarts
+    if restarts >= view.spec.run_policy.max_restarts:
+        view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=said.message)
+        return fail(view, "RestartsExhausted", cause, restarts=restarts, message=said.message)
+    view = view.report(restarts=restarts + 1, failure=cause)
+    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=said.message).again_after(0).stop()
+
+
+def _replace(view: View, pod: SeenPod | None) -> View:
+    if pod is not None:
+        deletion = removal(view, pod)
+        return view.deleting([deletion] if deletion else []).stop()
+    since = condition_of(view.recorded.conditions, ConditionType.DATASET_PREPARED)
+    waited = view.since(since.last_transition_time) if since else 0.0
+    left = backoff(view.status.restarts, view.settings.timing) - waited
+    if left > 0:
+        return view.again_after(left).stop()
+    view = view.say(ConditionType.DATASET_PREPARED, "Preparing", pod=prepare_pod_name(view.job.name))
+    return view.creating(build_prepare_pod(view.plans)).stop()
+
+
+def _words(pod: SeenPod) -> TerminationMessage:
+    if pod.message is not None:
+        return pod.message
+    outcome = outcome_of_exit(pod.exit_code) if pod.exit_code else Outcome.CRASHED
+    text = f"Pod {pod.name} left with exit code {pod.exit_code} and no explanation; see its log."
+    return TerminationMessage(outcome=outcome, message=pod.note or text)

@@ -1,0 +1,23 @@
+"""How one pod is removed, once what it had to say is recorded."""
+
+from finetune_api.reasons import AttemptOutcome
+from finetune_operator.decision import Deletion
+from finetune_operator.observed import NodeState
+from finetune_operator.seen_pod import SeenPod
+from finetune_operator.view import View, deletion_of
+
+
+def removal(view: View, pod: SeenPod) -> Deletion | None:
+    """A pod on a node that will never come back is removed by force, since no kubelet confirms its end."""
+    if view.observed.lost(pod) and view.observed.node_state(pod) in (NodeState.GONE, NodeState.OUT_OF_SERVICE):
+        return deletion_of(pod, grace=0)
+    if pod.deleting:
+        return None
+    return deletion_of(pod, grace=_grace(view, pod))
+
+
+def _grace(view: View, pod: SeenPod) -> int | None:
+    """Survivors of a failure cannot finish a step; those of a drain are saving."""
+    attempt = next((one for one in view.status.attempts if one.number == pod.attempt), None)
+    saving = attempt is not None and attempt.outcome in (AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED)
+    return None if saving else view.settings.timing.survivor_grace

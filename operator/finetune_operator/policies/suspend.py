@@ -1,0 +1,75 @@
+"""`runPolicy.suspend`: pods save a checkpoint and leave, and the job waits until it is to go on."""
+
+from typing import Final
+
+from finetune_api.reasons import AttemptOutcome, ConditionType
+from finetune_api.status import condition_of
+from finetune_operator.attempts import SUSPENDING, Verdict, judge
+from finetune_operator.policies.ending import end_attempt
+from finetune_operator.policies.restart import settle
+from finetune_operator.seen_pod import SeenPod
+from finetune_operator.view import View, amended, deletion_of
+
+_DECISIVE: Final = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.USER_FAILURE})
+
+
+def suspend(view: View) -> View:
+    """Empty a suspended job of its pods; its intention is recorded before the first pod is asked to leave."""
+    condition = condition_of(view.status.conditions, ConditionType.SUSPENDED)
+    if not view.spec.run_policy.suspend:
+        leaving = condition is not None and condition.reason != "Resumed"
+        return view.say(ConditionType.SUSPENDED, "Resumed") if leaving else view
+    verdict = _decisive(view)
+    if verdict is not None:
+        return settle(view, verdict)
+    pods = [pod for pod in _pods(view) if not pod.gone]
+    if not pods:
+        return _suspended(view)
+    if condition is None or condition.reason != SUSPENDING or not _intended(view):
+        return _intend(view).again_after(0).stop()
+    return _drain(view, pods)
+
+
+def _pods(view: View) -> list[SeenPod]:
+    prepare = view.observed.prepare_pod
+    return [*view.observed.pods, *([prepare] if prepare else [])]
+
+
+def _decisive(view: View) -> Verdict | None:
+    """An end that stands whatever was asked meanwhile."""
+    attempt = view.attempt
+    if attempt is None or attempt.outcome is not None:
+        return None
+    verdict = judge(view.observed.of_attempt(attempt.number), (), view.observed, attempt.nodes)
+    return verdict if verdict and verdict.outcome in _DECISIVE else None
+
+
+def _intended(view: View) -> bool:
+    attempt = view.attempt
+    return attempt is None or attempt.reason is not None
+
+
+def _intend(view: View) -> View:
+    view = view.say(ConditionType.SUSPENDED, SUSPENDING)
+    attempt = view.attempt
+    return view if attempt is None or _intended(view) else view.with_attempt(amended(attempt, reason=SUSPENDING))
+
+
+def _drain(view: View, pods: list[SeenPod]) -> View:
+    """Every rank is alive, so each has its full grace to save; terminal pods go once the outcome is recorded."""
+    ended = view.attempt is None or view.attempt.outcome is not None
+    alive = [pod for pod in pods if not pod.terminal]
+    if not alive and not ended:
+        return _end(view).again_after(0).stop()
+    leaving = pods if ended else alive
+    return view.deleting([deletion_of(pod) for pod in leaving if not pod.deleting]).stop()
+
+
+def _end(view: View) -> View:
+    return end_attempt(view, AttemptOutcome.SUSPENDED, "Suspended", "Suspended by runPolicy.suspend.")
+
+
+def _suspended(view: View) -> View:
+    view = _end(view).say(ConditionType.SUSPENDED, "Suspended")
+    running = condition_of(view.status.conditions, ConditionType.RUNNING)
+    return (view.say(ConditionType.RUNNING, "Stopped") if running else view).stop()

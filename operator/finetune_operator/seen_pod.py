@@ -1,0 +1,163 @@
+"""A pod as it was seen: the few facts of its body that decisions depend on."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from finetune_api.names import PREPARE_ROLE, ROLE_LABEL, place_of
+from finetune_api.outcomes import TerminationMessage
+
+Raw = Mapping[str, Any]
+
+_REJECTIONS: Final = re.compile(r"OutOf\S+|UnexpectedAdmissionError|NodeAffinity|NodePorts|TopologyAffinityError")
+"""What the kubelet says of a pod that it refuses to run."""
+_REMOVALS: Final = frozenset({"Evicted", "Preempting", "Shutdown", "NodeShutdown", "Terminated", "NodeLost"})
+"""What is said of a pod that was made to leave a node."""
+_IMAGE_WAITS: Final = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+)
+_OWN_CONTAINERS: Final = ("fetch", "prepare", "trainer")
+_OBJECT_WAITS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Why a pod does not start, by the names that conditions have for it."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SeenPod:
+    """One pod; times are those of the cluster."""
+
+    name: str
+    uid: str
+    attempt: int | None
+    """None for the pod that prepares."""
+    rank: int
+    """Of the node, within its attempt."""
+    phase: str
+    created: datetime | None = None
+    deleting: bool = False
+    """Somebody asked for its end."""
+    gone: bool = False
+    """It exists no more; this is the last that was seen of it."""
+    node: str | None = None
+    ip: str | None = None
+    finished: datetime | None = None
+    """When its first container failed, or the main one ended."""
+    exit_code: int | None = None
+    """Of the container that decides."""
+    reason: str = ""
+    """Of the container's end (OOMKilled, Error), or of the pod's (Evicted, OutOfcpu)."""
+    note: str = ""
+    """What the pod's own status says for a person."""
+    message: TerminationMessage | None = None
+    told: str = ""
+    """The termination message as it was written."""
+    disrupted: bool = False
+    """It carries DisruptionTarget."""
+    wait: Wait | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well."""
+        return self.phase == "Succeeded"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended otherwise."""
+        return self.phase == "Failed"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self.gone or self.succeeded or self.failed
+
+    @property
+    def running(self) -> bool:
+        """Whether its containers run."""
+        return self.phase == "Running" and not self.gone
+
+    @property
+    def removed(self) -> bool:
+        """Whether somebody or something took it away."""
+        return self.deleting or self.gone or self.disrupted or self.reason in _REMOVALS
+
+    @property
+    def rejected(self) -> bool:
+        """Whether its node refused to run it."""
+        return self.failed and bool(_REJECTIONS.fullmatch(self.reason))
+
+
+def seen_pod(body: Raw, *, gone: bool = False) -> SeenPod | None:
+    """Read a pod; None when its labels are not those of a job's pods."""
+    metadata, status = body.get("metadata") or {}, body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    place = place_of(labels)
+    if place is None and labels.get(ROLE_LABEL) != PREPARE_ROLE:
+        return None
+    end = _deciding_end(status)
+    told = str(end.get("message") or "")
+    return SeenPod(
+        name=metadata["name"],
+        uid=str(metadata.get("uid") or ""),
+        attempt=place.attempt if place else None,
+        rank=place.rank if place else 0,
+        phase=status.get("phase") or "Pending",
+        created=moment(metadata.get("creationTimestamp")),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        gone=gone,
+        node=(body.get("spec") or {}).get("nodeName"),
+        ip=status.get("podIP"),
+        finished=moment(end.get("finishedAt")),
+        exit_code=end.get("exitCode"),
+        reason=str(status.get("reason") or end.get("reason") or ""),
+        note=str(status.get("message") or ""),
+        message=TerminationMessage.parse(told) if told else None,
+        told=told,
+        disrupted=any(
+            one.get("type") == "DisruptionTarget" and one.get("status") == "True" for one in _conditions(status)
+        ),
+        wait=_wait(status),
+    )
+
+
+def moment(text: object) -> datetime | None:
+    """Read a time as Kubernetes writes it."""
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+
+
+def _conditions(status: Raw) -> list[Raw]:
+    return status.get("conditions") or []
+
+
+def _containers(status: Raw) -> Iterator[Raw]:
+    yield from status.get("initContainerStatuses") or []
+    yield from status.get("containerStatuses") or []
+
+
+def _deciding_end(status: Raw) -> Raw:
+    """The end of the first of our containers that failed, else of the last; sidecars are killed at the end anyway."""
+    own = (one for one in _containers(status) if one.get("name") in _OWN_CONTAINERS)
+    ends: list[Raw] = [end for one in own if (end := (one.get("state") or {}).get("terminated"))]
+    failed = next((end for end in ends if end.get("exitCode")), None)
+    return failed or (ends[-1] if ends else {})
+
+
+def _wait(status: Raw) -> Wait | None:
+    for condition in _conditions(status):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return Wait("Unschedulable", str(condition.get("message") or condition.get("reason") or ""))
+    for container in _containers(status):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        message = str(waiting.get("message") or waiting.get("reason") or "")
+        if waiting.get("reason") in _IMAGE_WAITS:
+            return Wait("ImageUnavailable", message)
+        if waiting.get("reason") in _OBJECT_WAITS:
+            return Wait("ObjectMissing", message)
+    return None

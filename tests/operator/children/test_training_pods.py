@@ -1,0 +1,127 @@
+"""The pods of an attempt: what they run, where, and that they are restricted."""
+
+import json
+from typing import Any
+
+from finetune_operator.children.training_pods import build_training_pods
+from finetune_operator.settings import PodSettings, Settings
+from finetune_trainer.launcher.arguments import NodeLaunch, parse_arguments
+from support.blueprints import blueprint
+from support.restricted import breaches
+
+SIDECAR = {"name": "watcher", "image": "watcher:1", "args": ["--all"]}
+EXTRAS = {
+    "labels": {"team": "nlp"},
+    "env": [{"name": "DEBUG", "value": "1"}, {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+    "volumes": [{"name": "extra", "persistentVolumeClaim": {"claimName": "extra"}}, {"name": "tmp2", "emptyDir": {}}],
+    "volumeMounts": [{"name": "extra", "mountPath": "/extra", "readOnly": True}],
+    "sidecars": [SIDECAR],
+}
+GPUS = {"limits": {"nvidia.com/gpu": 4, "memory": "8Gi"}, "requests": {"cpu": 2}}
+
+
+def pod(rank: int = 0, attempt: int = 2, settings: Settings | None = None, **spec: Any) -> dict[str, Any]:
+    """One pod of an attempt on three nodes."""
+    return build_training_pods(blueprint(settings, nodes=3, **spec), attempt, 3)[rank]
+
+
+def trainer(body: dict[str, Any]) -> dict[str, Any]:
+    """Its container that trains."""
+    container: dict[str, Any] = body["spec"]["containers"][0]
+    return container
+
+
+def launched(body: dict[str, Any]) -> NodeLaunch:
+    """What the launcher in it reads."""
+    command = trainer(body)["command"]
+    assert command[:3] == ["python", "-m", "finetune_trainer.launcher"]
+    return parse_arguments(command[3:])
+
+
+def test_each_pod_has_a_stable_name_that_its_peers_resolve() -> None:
+    spec = pod(rank=1)["spec"]
+    assert (spec["hostname"], spec["subdomain"]) == ("arc-easy-2-1", "arc-easy")
+    assert launched(pod(rank=1)).master_addr == "arc-easy-2-0.arc-easy"
+
+
+def test_the_launcher_is_told_its_place_in_the_attempt() -> None:
+    launch = launched(pod(rank=1, processesPerNode=2, output={"volume": {"persistentVolumeClaim": {"claimName": "o"}}}))
+    assert (launch.node_rank, launch.nnodes, launch.attempt, launch.job_uid) == (1, 3, 2, "job-uid")
+    assert (launch.nproc_per_node, launch.prepare, str(launch.output)) == (2, "done", "/output")
+    assert str(launch.termination_log) == trainer(pod())["terminationMessagePath"]
+    assert launched(pod(prepare={"mode": "Inline"})).prepare == "inline"
+
+
+def test_the_launcher_kills_before_the_kubelet_does() -> None:
+    body = pod(runPolicy={"gracePeriodSeconds": 60})
+    assert launched(body).grace < body["spec"]["terminationGracePeriodSeconds"] == 60
+
+
+def test_there_is_one_rank_for_each_gpu_and_devices_are_limited_to_what_is_requested() -> None:
+    body = pod(resources=GPUS, networking={"rdmaResource": "rdma/ib"})
+    assert launched(body).nproc_per_node == 4
+    resources = trainer(body)["resources"]
+    assert resources["limits"] == {"nvidia.com/gpu": "4", "memory": "8Gi", "rdma/ib": "1"}
+    assert resources["requests"] == {"cpu": "2", "nvidia.com/gpu": "4", "rdma/ib": "1"}
+
+
+def test_pods_are_restricted_whatever_the_job_adds() -> None:
+    body = pod(podTemplate=EXTRAS, code={"configMap": {"name": "code"}}, resources=GPUS)
+    assert list(breaches(body["spec"])) == []
+
+
+def test_users_and_groups_are_left_to_clusters_that_assign_them() -> None:
+    openshift = Settings(pods=PodSettings(run_as_user=None, run_as_group=None, fs_group=None))
+    security = pod(settings=openshift)["spec"]["securityContext"]
+    assert security == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_what_a_job_adds_never_replaces_what_is_ours() -> None:
+    body = pod(podTemplate=EXTRAS)
+    assert body["metadata"]["labels"]["team"] == "nlp"
+    assert body["metadata"]["labels"]["finetune.dev/rank"] == "0"
+    names = [variable["name"] for variable in trainer(body)["env"]]
+    assert {"DEBUG", "KEY", "HF_HUB_OFFLINE", "HOME", "TMPDIR"} <= set(names)
+    assert trainer(body)["volumeMounts"][-1] == {"name": "extra", "mountPath": "/extra", "readOnly": True}
+
+
+def test_a_sidecar_cannot_keep_its_pod_from_ending() -> None:
+    (sidecar,) = pod(podTemplate=EXTRAS)["spec"]["initContainers"]
+    assert (sidecar["name"], sidecar["restartPolicy"], sidecar["args"]) == ("watcher", "Always", ["--all"])
+
+
+def test_inputs_are_mounted_read_only_twice_over() -> None:
+    claim = {"persistentVolumeClaim": {"claimName": "arc"}}
+    body = pod(dataset={"volume": claim}, model={"volume": {"configMap": {"name": "model"}}})
+    assert {"name": "dataset", "mountPath": "/data", "readOnly": True} in trainer(body)["volumeMounts"]
+    volumes = {volume["name"]: volume for volume in body["spec"]["volumes"]}
+    assert volumes["dataset"]["persistentVolumeClaim"] == {"claimName": "arc", "readOnly": True}
+    assert volumes["model"]["configMap"] == {"name": "model"}
+
+
+def test_what_was_fetched_is_seen_where_the_job_wants_it() -> None:
+    output = {"volume": {"persistentVolumeClaim": {"claimName": "out"}}, "subPath": "runs/1"}
+    body = pod(dataset={"source": {"uri": "s3://bucket/arc"}}, output=output)
+    mounts = {mount["mountPath"]: mount for mount in trainer(body)["volumeMounts"]}
+    assert mounts["/data"] == {
+        "name": "output", "mountPath": "/data", "subPath": "runs/1/fetched/dataset", "readOnly": True,
+    }  # fmt: skip
+    assert mounts["/output"]["subPath"] == "runs/1"
+
+
+def test_placement_and_pull_secrets_are_the_jobs() -> None:
+    scheduling = {
+        "nodeSelector": {"gpu": "a100"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "affinity": {"podAffinity": {}},
+        "schedulerName": "volcano",
+    }
+    spec = pod(scheduling=scheduling, imagePullSecrets=[{"name": "pull"}], imagePullPolicy="Always")["spec"]
+    assert spec["nodeSelector"] == {"gpu": "a100"}
+    assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert (spec["schedulerName"], spec["imagePullSecrets"]) == ("volcano", [{"name": "pull"}])
+    assert spec["containers"][0]["imagePullPolicy"] == "Always"
+
+
+def test_the_same_job_always_gives_the_same_bytes() -> None:
+    assert json.dumps(pod(podTemplate=EXTRAS)) == json.dumps(pod(podTemplate=EXTRAS))

@@ -1,0 +1,92 @@
+"""A new job is judged once, and what every attempt uses is frozen."""
+
+from dataclasses import replace
+
+from finetune_api.reasons import State
+from finetune_operator.settings import Settings
+from support.configs import manifest
+from support.fake_cluster import FakeCluster
+from support.operator_jobs import failed_over, inline_job, job, local_training, running
+
+CODE = {"configMap": {"name": "code"}}
+CHANGED = {"metadata": {"name": "code"}, "data": {"preprocessing.py": "x = 2"}}
+
+
+def failure(cluster: FakeCluster) -> tuple[str, str]:
+    """Why the job has failed."""
+    assert cluster.status.failure is not None
+    return cluster.status.failure.reason, cluster.status.failure.message
+
+
+def test_ranks_that_cannot_share_the_batch_are_refused_at_once() -> None:
+    cluster = FakeCluster(job(processesPerNode=3))
+    cluster.settle()
+    assert failure(cluster)[0] == "ConfigInvalid"
+    assert "spec.config.global_train_batch_size" in failure(cluster)[1]
+
+
+def test_a_broken_rule_of_the_job_is_not_the_configurations_fault() -> None:
+    cluster = FakeCluster(manifest(local_training(), output={}))
+    cluster.settle()
+    assert failure(cluster)[0] == "SpecInvalid"
+    assert "spec.output" in failure(cluster)[1]
+
+
+def test_keys_without_effect_are_told() -> None:
+    cluster = FakeCluster(manifest(local_training(profiler={}, save_overwrite=True)))
+    (event, *_) = cluster.plan().events
+    assert (event.reason, event.warning) == ("ConfigKeysIgnored", True)
+    assert event.message == "These keys of spec.config have no effect here: profiler, save_overwrite"
+    cluster.settle()
+    assert cluster.events.count("ConfigKeysIgnored") == 1
+
+
+def test_a_priority_class_outside_the_list_stalls_the_job_until_it_is_allowed() -> None:
+    cluster = FakeCluster(inline_job(scheduling={"priorityClassName": "urgent"}))
+    cluster.settle()
+    assert (cluster.status.state, cluster.objects) == (State.STALLED, {})
+    cluster.settings = Settings(priority_classes=("urgent",))
+    cluster.settle()
+    assert cluster.pods()[0]["spec"]["priorityClassName"] == "urgent"
+
+
+def test_a_job_waits_for_its_code() -> None:
+    cluster = FakeCluster(inline_job(code=CODE))
+    code, cluster.code = cluster.code, None
+    cluster.settle()
+    assert (cluster.objects, cluster.status.frozen, cluster.status.state) == ({}, None, State.PENDING)
+    cluster.code = code
+    cluster.settle()
+    assert len(cluster.pods()) == 2
+
+
+def test_code_that_changed_fails_the_next_attempt_and_not_the_one_that_runs() -> None:
+    cluster = running(FakeCluster(inline_job(code=CODE)))
+    cluster.code = CHANGED
+    cluster.settle()
+    assert cluster.status.state == State.RUNNING
+    failed_over(cluster)
+    cluster.settle()
+    assert failure(cluster)[0] == "CodeChanged"
+
+
+def test_a_new_default_image_does_not_change_a_run_midway() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.settings = replace(cluster.settings, trainer_image="trainer:2")
+    failed_over(cluster)
+    cluster.settle()
+    images = {pod["spec"]["containers"][0]["image"] for pod in cluster.pods()}
+    assert images == {"finetune-trainer:latest"}
+
+
+def test_the_frozen_configuration_is_not_made_anew_from_another_one() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    del cluster.objects["ConfigMap", "arc-easy-config"]
+    cluster.settle()
+    assert ("ConfigMap", "arc-easy-config") in cluster.objects
+    cluster.job["spec"]["config"]["seed"] = 99
+    cluster.settle()
+    assert cluster.status.state == State.RUNNING
+    del cluster.objects["ConfigMap", "arc-easy-config"]
+    cluster.settle()
+    assert failure(cluster)[0] == "ConfigInvalid"

@@ -1,0 +1,73 @@
+"""`runPolicy.suspend`: a job leaves the cluster and comes back at the same step."""
+
+from finetune_api.outcomes import Outcome
+from finetune_api.reasons import AttemptOutcome, State
+from support.fake_cluster import FakeCluster
+from support.operator_jobs import inline_job, job, running
+
+SUSPENDED = {"suspend": True}
+
+
+def test_a_job_that_is_born_suspended_creates_nothing() -> None:
+    cluster = FakeCluster(inline_job(runPolicy=SUSPENDED))
+    cluster.settle()
+    assert (cluster.objects, cluster.status.state) == ({}, State.SUSPENDED)
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert cluster.names() == ["arc-easy-0-0", "arc-easy-0-1"]
+
+
+def test_the_intention_is_recorded_before_a_pod_is_asked_to_leave() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.edit(suspend=True)
+    first, second = cluster.reconcile(), cluster.reconcile()
+    assert first.delete == ()
+    assert [one.grace for one in second.delete] == [None, None]
+    assert cluster.status.state == State.SUSPENDING
+
+
+def test_resuming_starts_the_next_attempt_and_costs_nothing() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert (cluster.pods(), cluster.status.state) == ([], State.SUSPENDED)
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert cluster.names() == ["arc-easy-1-0", "arc-easy-1-1"]
+    assert [one.outcome for one in cluster.status.attempts] == [AttemptOutcome.SUSPENDED, None]
+    assert cluster.status.restarts == 0
+
+
+def test_changing_ones_mind_while_pods_leave_is_a_suspension_that_ended_early() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.edit(suspend=False)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert cluster.status.attempts[0].outcome == AttemptOutcome.SUSPENDED
+    assert cluster.names() == ["arc-easy-1-0", "arc-easy-1-1"]
+
+
+def test_a_run_that_finished_first_is_complete_all_the_same() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.edit(suspend=True)
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.SUCCEEDED)
+    cluster.settle()
+    assert cluster.status.state == State.COMPLETE
+
+
+def test_a_prepare_pod_leaves_too_and_prepares_again_afterwards() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert (cluster.pods(), cluster.status.state) == ([], State.SUSPENDED)
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert cluster.names() == ["arc-easy-prepare"]

@@ -1,0 +1,113 @@
+"""The table of ends: what the pods of an attempt say about it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_api.reasons import AttemptOutcome
+from finetune_operator.attempts import Verdict, judge, missing_pod
+from finetune_operator.observed import NodeState, Observed
+from finetune_operator.seen_pod import SeenPod
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def pod(rank: int = 0, phase: str = "Running", **facts: object) -> SeenPod:
+    """A pod of attempt 0, on a node of its own."""
+    fields = {"attempt": 0, "node": f"node-{rank}", "uid": str(rank), **facts}
+    return SeenPod(name=f"arc-0-{rank}", rank=rank, phase=phase, **fields)  # type: ignore[arg-type]
+
+
+def told(outcome: Outcome, rank: int = 0, seconds: int = 0, **facts: object) -> SeenPod:
+    """A pod that left with last words, so many seconds after noon."""
+    message = TerminationMessage.model_validate({"outcome": outcome, "message": f"node {rank} said so", **facts})
+    finished = NOON + timedelta(seconds=seconds)
+    phase = "Failed" if message.exit_code else "Succeeded"
+    return pod(rank, phase, message=message, exit_code=message.exit_code, finished=finished)
+
+
+def verdict(*pods: SeenPod, nodes: dict[str, NodeState] | None = None) -> Verdict | None:
+    """What the table says of an attempt of these pods."""
+    return judge(pods, (), Observed(pods=pods, nodes=nodes), len(pods))
+
+
+def outcome(*pods: SeenPod, nodes: dict[str, NodeState] | None = None) -> tuple[AttemptOutcome, str]:
+    """What an ended attempt of these pods counts as, and why."""
+    found = verdict(*pods, nodes=nodes)
+    assert found is not None
+    return found.outcome, found.reason
+
+
+READY = {"node-0": NodeState.READY, "node-1": NodeState.READY}
+
+TABLE = [
+    ("all succeeded", [told(Outcome.SUCCEEDED), told(Outcome.SUCCEEDED, 1)], "Succeeded", "Succeeded"),
+    ("succeeded silently", [pod(0, "Succeeded"), pod(1, "Succeeded")], "Succeeded", "Succeeded"),
+    ("a user's mistake", [told(Outcome.DATASET_INVALID), pod(1)], "UserFailure", "DatasetInvalid"),
+    ("a user's mistake by exit code", [pod(0, "Failed", exit_code=7), pod(1)], "UserFailure", "Diverged"),
+    ("a user's mistake while drained", [replace(told(Outcome.DIVERGED), deleting=True)], "UserFailure", "Diverged"),
+    ("try again", [told(Outcome.RETRYABLE), pod(1)], "Failure", "Retryable"),
+    ("an exception", [told(Outcome.CRASHED, traceback="boom"), pod(1)], "Failure", "Crashed"),
+    ("a signal", [pod(0, "Failed", exit_code=139), pod(1)], "Failure", "Crashed"),
+    ("out of memory", [pod(0, "Failed", exit_code=137, reason="OOMKilled"), pod(1)], "Failure", "OutOfMemory"),
+    ("silent", [told(Outcome.CRASHED, reason="Hang"), pod(1)], "Hang", "Hang"),
+    ("drained", [replace(told(Outcome.PREEMPTED), deleting=True), pod(1)], "Disruption", "Removed"),
+    ("drained, unseen", [told(Outcome.PREEMPTED), pod(1)], "Disruption", "Drained"),
+    ("143 without a reason", [pod(0, "Failed", exit_code=143), pod(1)], "Failure", "Crashed"),
+    ("143 beside a drain", [pod(0, "Failed", exit_code=143), pod(1, deleting=True)], "Disruption", "Drained"),
+    ("a peer of a drained pod", [told(Outcome.RETRYABLE), pod(1, deleting=True)], "Disruption", "PeerRemoved"),
+    ("evicted", [pod(0, "Failed", reason="Evicted"), pod(1)], "Disruption", "Removed"),
+    ("rejected", [pod(0, "Failed", reason="OutOfcpu", note="no cpu"), pod(1)], "Disruption", "Rejected"),
+    ("gone", [pod(0, gone=True), pod(1)], "Disruption", "Removed"),
+]
+
+
+@pytest.mark.parametrize(("pods", "counts", "reason"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_each_end_counts_as_the_table_says(pods: list[SeenPod], counts: str, reason: str) -> None:
+    assert outcome(*pods, nodes=READY) == (counts, reason)
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        [pod(0), pod(1)],
+        [pod(0, "Pending"), pod(1)],
+        [told(Outcome.SUCCEEDED), pod(1)],
+        [pod(0, deleting=True), pod(1)],
+    ],
+    ids=["running", "starting", "half done", "about to leave"],
+)
+def test_an_attempt_that_may_still_end_well_has_not_ended(pods: list[SeenPod]) -> None:
+    assert verdict(*pods, nodes=READY) is None
+
+
+@pytest.mark.parametrize("state", [NodeState.NOT_READY, NodeState.OUT_OF_SERVICE, None])
+def test_a_pod_on_a_lost_node_ends_its_attempt(state: NodeState | None) -> None:
+    nodes = {"node-0": NodeState.READY, **({"node-1": state} if state else {})}
+    assert outcome(pod(0), pod(1), nodes=nodes) == (AttemptOutcome.NODE_LOSS, "NodeLost")
+
+
+def test_a_pod_that_left_no_trace_is_a_disruption() -> None:
+    found = judge([pod(0)], [missing_pod("arc-0-1", 0, 1)], Observed(), 2)
+    assert found is not None
+    assert (found.outcome, found.reason) == (AttemptOutcome.DISRUPTION, "PodMissing")
+
+
+def test_the_cause_is_the_strongest_then_the_first() -> None:
+    echo = told(Outcome.RETRYABLE, 0, 1)
+    crash = told(Outcome.CRASHED, 1, 3, traceback="boom")
+    later = told(Outcome.CRASHED, 2, 4, traceback="boom")
+    found = verdict(echo, later, crash)
+    assert found is not None
+    assert found.failure().pod == "arc-0-1"
+    assert found.message == "node 1 said so"
+
+
+def test_a_pod_without_words_is_described() -> None:
+    found = verdict(pod(0, "Failed", exit_code=137, reason="OOMKilled"), pod(1))
+    assert found is not None
+    assert found.message == (
+        "Pod arc-0-0 on node node-0 ran out of memory: grant more memory, or use a smaller microbatch."
+    )

@@ -1,0 +1,46 @@
+"""Events tell people what changed between two statuses, once."""
+
+from datetime import UTC, datetime
+
+from finetune_api.reasons import AttemptOutcome, ConditionType, reason_of
+from finetune_api.status import AttemptStatus, JobStatus, with_condition
+from finetune_operator.events import events_between
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def saying(kind: ConditionType, name: str, **facts: object) -> JobStatus:
+    """A status with one condition."""
+    row = reason_of(kind, name)
+    return JobStatus(conditions=with_condition((), row, row.say(**facts), NOW))
+
+
+def test_a_status_that_stays_tells_nothing() -> None:
+    status = saying(ConditionType.RUNNING, "Starting", attempt=0, ready=0, nodes=2)
+    assert events_between(status, status) == ()
+
+
+def test_a_new_reason_is_told_and_a_new_sentence_alone_is_not() -> None:
+    none = saying(ConditionType.RUNNING, "Starting", attempt=0, ready=0, nodes=2)
+    one = saying(ConditionType.RUNNING, "Starting", attempt=0, ready=1, nodes=2)
+    held = saying(ConditionType.RUNNING, "Unschedulable", pod="arc-0-1", message="no room")
+    assert events_between(none, one) == ()
+    (event,) = events_between(one, held)
+    assert (event.reason, event.message, event.warning) == (
+        "Unschedulable", "Pod arc-0-1 cannot be placed: no room", True,
+    )  # fmt: skip
+
+
+def test_the_end_of_an_attempt_and_the_next_one_are_told_in_order() -> None:
+    before = JobStatus(attempts=(AttemptStatus(number=0, nodes=2),))
+    ended = AttemptStatus(number=0, nodes=2, outcome=AttemptOutcome.FAILURE, message="boom")
+    after = JobStatus(attempts=(ended, AttemptStatus(number=1, nodes=2)))
+    assert [(event.reason, event.warning) for event in events_between(before, after)] == [
+        ("AttemptEnded", True),
+        ("AttemptStarted", False),
+    ]
+
+
+def test_what_only_tools_read_is_not_told() -> None:
+    assert events_between(JobStatus(), saying(ConditionType.RECONCILING, "Preparing")) == ()
+    assert events_between(JobStatus(), saying(ConditionType.STALLED, "JobFailed", message="x")) == ()

@@ -1,0 +1,96 @@
+"""What is read from the body of a pod."""
+
+from typing import Any
+
+import pytest
+
+from finetune_api.names import prepare_pod_labels, training_pod_labels
+from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_operator.seen_pod import SeenPod, seen_pod
+
+
+def body(status: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    """The pod of node 1 in attempt 2."""
+    labels = training_pod_labels("arc", "uid", 2, 1)
+    return {"metadata": {"name": "arc-2-1", "uid": "pod-uid", "labels": labels, **metadata}, "status": status}
+
+
+def seen(status: dict[str, Any], **metadata: Any) -> SeenPod:
+    """The same as it is read."""
+    pod = seen_pod(body(status, **metadata))
+    assert pod is not None
+    return pod
+
+
+def ended(name: str, code: int, message: str = "", reason: str = "Error") -> dict[str, Any]:
+    """The status of a container that has ended."""
+    end = {"exitCode": code, "message": message, "reason": reason, "finishedAt": "2026-01-01T00:00:05Z"}
+    return {"name": name, "state": {"terminated": end}}
+
+
+def test_a_pod_is_placed_by_its_labels() -> None:
+    pod = seen({"phase": "Running", "podIP": "10.0.0.7"})
+    assert (pod.attempt, pod.rank, pod.uid, pod.ip, pod.running) == (2, 1, "pod-uid", "10.0.0.7", True)
+    labels = prepare_pod_labels("arc", "uid")
+    prepare = seen_pod({"metadata": {"name": "arc-prepare", "labels": labels}, "status": {}})
+    assert prepare is not None
+    assert (prepare.attempt, prepare.phase) == (None, "Pending")
+
+
+def test_pods_without_our_labels_are_nobody_s() -> None:
+    assert seen_pod({"metadata": {"name": "other"}}) is None
+
+
+def test_the_trainers_last_words_are_read_and_those_of_sidecars_are_not() -> None:
+    told = TerminationMessage(outcome=Outcome.DIVERGED, message="loss is NaN", step=7).to_json()
+    pod = seen({"phase": "Failed", "containerStatuses": [ended("aaa-sidecar", 1), ended("trainer", 7, told)]})
+    assert pod.message is not None
+    assert (pod.message.outcome, pod.exit_code, pod.message.step) == (Outcome.DIVERGED, 7, 7)
+
+
+def test_a_failed_fetch_decides_over_a_container_that_never_ran() -> None:
+    status = {"phase": "Failed", "initContainerStatuses": [ended("fetch", 5)], "containerStatuses": []}
+    assert seen(status).exit_code == 5
+
+
+def test_garbage_in_a_termination_message_is_no_message() -> None:
+    pod = seen({"phase": "Failed", "containerStatuses": [ended("trainer", 1, '{"outcome": "Won')]})
+    assert pod.message is None
+    assert pod.failed
+
+
+@pytest.mark.parametrize(
+    ("waiting", "reason"),
+    [("ImagePullBackOff", "ImageUnavailable"), ("CreateContainerConfigError", "ObjectMissing")],
+)
+def test_what_a_container_waits_for_is_told_in_the_kubelets_words(waiting: str, reason: str) -> None:
+    state = {"name": "trainer", "state": {"waiting": {"reason": waiting, "message": "no such thing"}}}
+    pod = seen({"phase": "Pending", "containerStatuses": [state]})
+    assert pod.wait is not None
+    assert (pod.wait.reason, pod.wait.message) == (reason, "no such thing")
+
+
+def test_what_cannot_be_placed_is_told_in_the_schedulers_words() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
+    pod = seen({"phase": "Pending", "conditions": [condition]})
+    assert pod.wait is not None
+    assert (pod.wait.reason, pod.wait.message) == ("Unschedulable", "0/3 nodes are available")
+
+
+def test_a_container_that_is_being_created_is_not_held_up() -> None:
+    creating = {"name": "trainer", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    assert seen({"phase": "Pending", "containerStatuses": [creating]}).wait is None
+
+
+@pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfnvidia.com/gpu", "UnexpectedAdmissionError", "NodeAffinity"])
+def test_a_pod_that_its_node_refuses_is_rejected(reason: str) -> None:
+    assert seen({"phase": "Failed", "reason": reason}).rejected
+    assert not seen({"phase": "Failed", "reason": "Evicted"}).rejected
+
+
+def test_pods_are_removed_by_deletion_eviction_and_disruption() -> None:
+    target = {"type": "DisruptionTarget", "status": "True"}
+    assert seen({"phase": "Running"}, deletionTimestamp="2026-01-01T00:00:00Z").removed
+    assert seen({"phase": "Failed", "reason": "Evicted"}).removed
+    assert seen({"phase": "Failed", "conditions": [target]}).removed
+    assert not seen({"phase": "Failed"}).removed

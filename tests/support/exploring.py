@@ -1,0 +1,60 @@
+"""Walks through generated histories of a job, holding every plan against the laws."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from support.fake_cluster import FakeCluster, Planner
+from support.happenings import HAPPENINGS
+from support.operator_jobs import inline_job, job
+from support.plan_laws import LAWS, Law, check
+
+CODE = {"configMap": {"name": "code"}}
+CLAIM = {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": 1}}}}}
+SIDECAR = {"name": "watcher", "image": "watcher:1", "env": [{"name": "A", "value": "1"}]}
+POLICY = {"ttlSecondsAfterFinished": {"succeeded": 3600, "failed": 0}, "cleanPods": "All", "maxRestarts": 1}
+DEADLINES = {"activeDeadlineSeconds": 70, "pendingDeadlineSeconds": 100, "deleteJobAfterSeconds": 5000}
+DATASET = {"source": {"uri": "s3://bucket/arc", "secretRef": {"name": "token"}}}
+
+JOBS: tuple[dict[str, Any], ...] = (
+    inline_job(),
+    job(code=CODE),
+    job(nodes=1, runPolicy=POLICY),
+    inline_job(nodes=3, runPolicy=DEADLINES, output=CLAIM),
+    job(dataset=DATASET, podTemplate={"sidecars": [SIDECAR]}, runPolicy={"cleanPods": "None", "maxRestarts": 0}),
+    inline_job(managedBy="kueue.x-k8s.io/multikueue"),
+    job(processesPerNode=3),
+)
+"""The last one has a configuration that its ranks cannot share."""
+
+STEPS = st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 11)), max_size=14)
+WEIGHTED = (0, 0, 0, 1, 1, 2, 3, 3, 4, 5, 6)
+
+MOST_PLANS = 10
+"""So many plans settle any state; one that needs more would never come to rest."""
+
+
+def explore(
+    planner: Planner, chosen: int, steps: list[Any], seen: Counter[str], laws: Sequence[Law] = LAWS
+) -> FakeCluster:
+    """Let `steps` happen to a job, and settle after each; raises LawBroken when a plan breaks one of `laws`."""
+    cluster = FakeCluster(JOBS[chosen], planner)
+    _settle(cluster, seen, laws)
+    for happening, number in steps:
+        happening(cluster, number)
+        _settle(cluster, seen, laws)
+    return cluster
+
+
+def _settle(cluster: FakeCluster, seen: Counter[str], laws: Sequence[Law]) -> None:
+    for _ in range(MOST_PLANS):
+        decided = check(cluster, seen, laws)
+        if not decided.acts:
+            return
+        cluster.apply(decided)
+    raise AssertionError(f"still acting after {MOST_PLANS} plans")
+
+
+HISTORIES = {"chosen": st.sampled_from(WEIGHTED), "steps": STEPS}
