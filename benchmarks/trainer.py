@@ -31,6 +31,8 @@ from benchmarks.candidates import CANDIDATES, Step, play  # noqa: E402
 from benchmarks.gpt2 import make_gpt2  # noqa: E402
 from benchmarks.task import Task, training_config  # noqa: E402
 
+from finetune_trainer.launcher.arguments import CPU_SETTINGS  # noqa: E402
+
 EXAMPLE = ROOT / "examples" / "arc-easy"
 MOST_RELATIVE_DIFFERENCE = 1e-4
 """How far the losses of two candidates may lie apart in fp32: rounding, grown over a few steps."""
@@ -74,6 +76,7 @@ class Player:
 def main() -> None:
     """Compare and print."""
     options = _options()
+    os.environ.update(CPU_SETTINGS)  # what our launcher gives its ranks, for the peers too
     task = _task(options)
     names = [name for name in CANDIDATES if name not in options.without]
     turns = take_turns(names, task, warmup=options.warmup)
