@@ -48,6 +48,11 @@ def output_claim_name(job: str) -> str:
     return f"{job}-output"
 
 
+def pod_group_name(job: str, attempt: int) -> str:
+    """Return the name of the group in which the pods of `attempt` are placed together."""
+    return f"{job}-{attempt}"
+
+
 def prepare_pod_name(job: str) -> str:
     """Return the name of the pod that prepares the dataset."""
     return f"{job}-prepare"

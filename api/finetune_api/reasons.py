@@ -23,6 +23,8 @@ class ConditionType(StrEnum):
     """kstatus: nothing will happen until a person changes something."""
 
 
+ALREADY_COMPLETE: Final = "AlreadyComplete"
+"""Reason in the termination message of a pod that found the job's finished run in its output."""
 TERMINAL: Final = (ConditionType.COMPLETE, ConditionType.FAILED)
 """Once one of these is True the job is over and never runs again."""
 
@@ -102,7 +104,7 @@ def _running(name: str, sentence: str, state: State = State.RUNNING) -> Reason:
 
 
 def _waiting(condition: ConditionType, name: str, sentence: str) -> Reason:
-    return Reason(condition, "False", name, sentence, State.PENDING, warning=True)
+    return Reason(condition, "False", name, sentence, State.PENDING, warning=name != "Queued")
 
 
 def _stalled(name: str, sentence: str) -> Reason:
@@ -115,6 +117,7 @@ def _event(name: str, sentence: str, *, warning: bool = False) -> Reason:
 
 _WAITS: Final = (
     ("Unschedulable", "Pod {pod} cannot be placed: {message}"),
+    ("Queued", "Pod {pod} waits in its queue: {message}"),
     ("ImageUnavailable", "Pod {pod} cannot pull its image: {message}"),
     ("ObjectMissing", "Pod {pod} waits for an object it refers to: {message}"),
     ("QuotaExceeded", "The namespace's quota has no room for {kind} {name}: {message}"),
@@ -124,7 +127,7 @@ _WAITS: Final = (
 
 REASONS: Final = (
     _complete("Succeeded", "The run finished at step {step} and its model is exported."),
-    _complete("AlreadyComplete", "The output holds the finished run of this job already; nothing is trained again."),
+    _complete(ALREADY_COMPLETE, "The output holds the finished run of this job already; nothing is trained again."),
     _failed(Outcome.CONFIG_INVALID, "{message}"),
     _failed(Outcome.DATASET_INVALID, "{message}"),
     _failed(Outcome.PREPROCESSING_FAILED, "{message}"),
@@ -136,6 +139,7 @@ REASONS: Final = (
         "RestartsExhausted", "Restarted {restarts} times, as often as runPolicy.maxRestarts allows. Last: {message}"
     ),
     _failed("NoProgress", "{count} attempts in a row were cut short without a new checkpoint. Last: {message}"),
+    _failed("PreparationDisrupted", "The pod that prepares the dataset was taken away {count} times. Last: {message}"),
     _failed("DeadlineExceeded", "runPolicy.{field} of {seconds} s has passed. {message}"),
     _failed("CodeChanged", "ConfigMap {name} is no longer what the first attempt used; create a new job for new code."),
     Reason(

@@ -70,6 +70,25 @@ class Refusal:
         return self.code == 403 and "exceeded quota" in self.message
 
 
+@dataclass(frozen=True)
+class Reference:
+    """An object of the job's namespace that its pods mount and somebody else has to create."""
+
+    kind: str
+    """ConfigMap or PersistentVolumeClaim."""
+    name: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A reference that leads nowhere."""
+
+    kind: str
+    name: str
+    message: str
+    """What the API server answered when it was asked for the object."""
+
+
 class NodeState(StrEnum):
     """What a node says of the pods on it."""
 
@@ -86,6 +105,7 @@ class Observed:
     pods: tuple[SeenPod, ...] = ()
     """Training pods of this job's uid, by attempt and rank; with the last that was seen of those that are gone."""
     prepare_pod: SeenPod | None = None
+    """With the last that was seen of it when it is gone."""
     children: tuple[SeenChild, ...] = ()
     """Service, ConfigMap, NetworkPolicy and claim of this job's uid."""
     foreign: tuple[SeenChild, ...] = ()
@@ -98,7 +118,12 @@ class Observed:
     """What rank 0 told since the last status, if it is time to write it."""
     dataset: DatasetStatus | None = None
     """What rank 0 told of the data that it prepared itself."""
+    progress_error: str | None = None
+    """Why rank 0 has not told its progress for a while, in one sentence; None when it has."""
     refusals: tuple[Refusal, ...] = ()
+    """The last answer to each create that was refused."""
+    missing: tuple[Missing, ...] = ()
+    """Of what `references.worth_a_look` asked for, what does not exist."""
 
     def of_attempt(self, number: int) -> tuple[SeenPod, ...]:
         """Return the pods of one attempt, by rank."""
@@ -108,9 +133,19 @@ class Observed:
         """Tell whether the job has this child."""
         return any((child.kind, child.name) == (kind, name) for child in self.children)
 
+    def exists(self, kind: str, name: str) -> bool:
+        """Tell whether the job has this child or this pod."""
+        pods = (*self.pods, *((self.prepare_pod,) if self.prepare_pod else ()))
+        return self.has(kind, name) or (kind == "Pod" and any(pod.name == name and not pod.gone for pod in pods))
+
     def node_state(self, pod: SeenPod) -> NodeState:
-        """Return the state of the node that `pod` is on; Ready for what is not known."""
-        if self.nodes is None or pod.node is None:
+        """Return the state of the node that `pod` is on; Ready for what is not known.
+
+        Where nodes may not be watched the pod itself tells what the node controller thinks of its node.
+        """
+        if self.nodes is None:
+            return NodeState.NOT_READY if pod.stranded else NodeState.READY
+        if pod.node is None:
             return NodeState.READY
         return self.nodes.get(pod.node, NodeState.GONE)
 
@@ -132,7 +167,9 @@ class Surroundings:
     """The ConfigMap of `spec.code`."""
     progress: ProgressStatus | None = None
     dataset: DatasetStatus | None = None
+    progress_error: str | None = None
     refusals: tuple[Refusal, ...] = field(default=())
+    missing: tuple[Missing, ...] = ()
 
 
 def observe(job: SeenJob, around: Surroundings) -> Observed:
@@ -141,7 +178,7 @@ def observe(job: SeenJob, around: Surroundings) -> Observed:
     live = [pod for body in around.pods if _owned(job, body) and (pod := seen_pod(body))]
     names = {pod.name for pod in live}
     pods = [*live, *(pod for pod in gone if pod.name not in names)]
-    prepare = next((pod for pod in live if pod.attempt is None), None)
+    prepare = next((pod for pod in pods if pod.attempt is None), None)
     return Observed(
         pods=tuple(sorted((pod for pod in pods if pod.attempt is not None), key=_place)),
         prepare_pod=prepare,
@@ -151,7 +188,9 @@ def observe(job: SeenJob, around: Surroundings) -> Observed:
         code_sha256=None if around.code is None else content_hash(around.code),
         progress=around.progress,
         dataset=around.dataset,
+        progress_error=around.progress_error,
         refusals=around.refusals,
+        missing=around.missing,
     )
 
 

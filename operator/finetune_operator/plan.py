@@ -13,7 +13,8 @@ from finetune_operator.policies.accept import accept
 from finetune_operator.policies.attempt import attempt
 from finetune_operator.policies.deadlines import deadlines
 from finetune_operator.policies.finished import finished
-from finetune_operator.policies.obstacles import obstacles
+from finetune_operator.policies.obstacles import obstacles, refused
+from finetune_operator.policies.pinning import pin
 from finetune_operator.policies.prepare import prepare
 from finetune_operator.policies.support import support
 from finetune_operator.policies.suspend import suspend
@@ -22,7 +23,7 @@ from finetune_operator.view import View
 
 Policy = Callable[[View], View]
 
-POLICIES: Final[tuple[Policy, ...]] = (accept, obstacles, deadlines, suspend, support, prepare, attempt)
+POLICIES: Final[tuple[Policy, ...]] = (accept, pin, obstacles, deadlines, suspend, support, prepare, attempt)
 """Asked in this order, each seeing what those before it decided, until one has the last word."""
 
 
@@ -40,6 +41,9 @@ def plan(job: SeenJob, observed: Observed, now: datetime, settings: Settings) ->
         view = policy(view)
         if view.done:
             break
+    if view.create and refused(view.status):
+        # What these creates answer decides whether the obstacle still stands.
+        view = view.again_after(0)
     return _conclude(view.report(observed_generation=job.generation, state=state_of(view.status.conditions)))
 
 

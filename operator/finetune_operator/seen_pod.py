@@ -13,8 +13,10 @@ Raw = Mapping[str, Any]
 
 _REJECTIONS: Final = re.compile(r"OutOf\S+|UnexpectedAdmissionError|NodeAffinity|NodePorts|TopologyAffinityError")
 """What the kubelet says of a pod that it refuses to run."""
-_REMOVALS: Final = frozenset({"Evicted", "Preempting", "Shutdown", "NodeShutdown", "Terminated", "NodeLost"})
-"""What is said of a pod that was made to leave a node."""
+_REMOVALS: Final = frozenset(
+    {"ContainerStatusUnknown", "Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"}
+)
+"""What is said of a pod that was made to leave a node, or that its node forgot while it restarted."""
 _IMAGE_WAITS: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
@@ -61,7 +63,21 @@ class SeenPod:
     """The termination message as it was written."""
     disrupted: bool = False
     """It carries DisruptionTarget."""
+    stranded: bool = False
+    """Its node no longer answers for it: the pod is said not to be ready, though its containers were."""
+    image: str = ""
+    """What the node says it runs: a reference with a digest where the image came from a registry."""
+    placed: datetime | None = None
+    """When it got its node."""
+    mounted: bool = False
+    """Its volumes are mounted, and its sandbox runs."""
     wait: Wait | None = None
+
+    @property
+    def mounting(self) -> bool:
+        """Whether it has a node and waits for its volumes, of which no status of it tells."""
+        waits = self.phase == "Pending" and not self.deleting and not self.gone
+        return waits and self.node is not None and not self.mounted and self.wait is None
 
     @property
     def succeeded(self) -> bool:
@@ -120,9 +136,12 @@ def seen_pod(body: Raw, *, gone: bool = False) -> SeenPod | None:
         note=str(status.get("message") or ""),
         message=TerminationMessage.parse(told) if told else None,
         told=told,
-        disrupted=any(
-            one.get("type") == "DisruptionTarget" and one.get("status") == "True" for one in _conditions(status)
-        ),
+        disrupted=_says(status, "DisruptionTarget", "True"),
+        # A kubelet never says this; the node controller does of every pod on a node that it lost, and of Ready alone.
+        stranded=_says(status, "Ready", "False") and _says(status, "ContainersReady", "True"),
+        image=_image(status),
+        placed=_placed(status) or moment(metadata.get("creationTimestamp")),
+        mounted=_says(status, "PodReadyToStartContainers", "True"),
         wait=_wait(status),
     )
 
@@ -136,9 +155,25 @@ def _conditions(status: Raw) -> list[Raw]:
     return status.get("conditions") or []
 
 
+def _says(status: Raw, kind: str, value: str) -> bool:
+    return any(one.get("type") == kind and one.get("status") == value for one in _conditions(status))
+
+
+def _placed(status: Raw) -> datetime | None:
+    scheduled = (
+        one for one in _conditions(status) if one.get("type") == "PodScheduled" and one.get("status") == "True"
+    )
+    return moment(next(scheduled, {}).get("lastTransitionTime"))
+
+
 def _containers(status: Raw) -> Iterator[Raw]:
     yield from status.get("initContainerStatuses") or []
     yield from status.get("containerStatuses") or []
+
+
+def _image(status: Raw) -> str:
+    own = (one for one in _containers(status) if one.get("name") in _OWN_CONTAINERS)
+    return next((str(one["imageID"]) for one in own if one.get("imageID")), "")
 
 
 def _deciding_end(status: Raw) -> Raw:
@@ -152,7 +187,8 @@ def _deciding_end(status: Raw) -> Raw:
 def _wait(status: Raw) -> Wait | None:
     for condition in _conditions(status):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return Wait("Unschedulable", str(condition.get("message") or condition.get("reason") or ""))
+            reason = "Queued" if condition.get("reason") == "SchedulingGated" else "Unschedulable"
+            return Wait(reason, str(condition.get("message") or condition.get("reason") or ""))
     for container in _containers(status):
         waiting = (container.get("state") or {}).get("waiting") or {}
         message = str(waiting.get("message") or waiting.get("reason") or "")

@@ -1,22 +1,40 @@
-"""What the people who run the operator decide, for all jobs alike."""
+"""What the people who run the operator decide, for all jobs alike; `settings_file` reads it from YAML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from finetune_api.job.part import Name, Quantity
+
+KEYS: Final = ConfigDict(alias_generator=to_camel, validate_by_name=False, validate_by_alias=True, extra="forbid")
+"""How a file writes these classes: camelCase keys, nothing unknown."""
+
+Id = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+"""A user or group; 0 would be root, which no pod of a job may be."""
+Port = Annotated[int, Field(strict=True, ge=1024, le=65535)]
+"""A port that a process without privileges may open."""
+Seconds = Annotated[int, Field(strict=True, ge=0, le=86400)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 @dataclass(frozen=True)
 class PodSettings:
     """What every pod of a job gets, whatever its author wrote."""
 
-    run_as_user: int | None = 65532
+    __pydantic_config__ = KEYS
+
+    run_as_user: Id | None = 65532
     """User of all containers; None leaves it to the cluster, as OpenShift wants."""
-    run_as_group: int | None = 65532
+    run_as_group: Id | None = 65532
     """Group of all containers; None as above."""
-    fs_group: int | None = 65532
+    fs_group: Id | None = 65532
     """Group that may write the volumes; None as above."""
-    scratch_size: str = "10Gi"
+    scratch_size: Quantity = "10Gi"
     """Bound of the emptyDir behind HOME, TMPDIR and the caches."""
-    shared_memory_size: str = "8Gi"
+    shared_memory_size: Quantity = "8Gi"
     """Bound of /dev/shm, through which ranks of one node talk; it counts as the pod's memory only as it is used."""
     annotations: Mapping[str, str] = field(
         default_factory=lambda: {
@@ -29,23 +47,35 @@ class PodSettings:
     """Keeps autoscalers from moving a pod in the middle of a run, and meshes from getting between the ranks."""
     labels: Mapping[str, str] = field(default_factory=lambda: {"sidecar.istio.io/inject": "false"})
     """Meshes read labels too."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When images of jobs that do not say so are pulled; None: Kubernetes' own rule."""
+    image_pull_secrets: tuple[Name, ...] = ()
+    """Secrets, in each job's namespace, with which every pod may pull; those of the job come on top."""
     fetch_environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables of the container that fetches from outside: proxies, certificates."""
+    """Variables of the container that fetches from outside, such as HTTPS_PROXY and NO_PROXY."""
+    ca_config_map: Name | None = None
+    """ConfigMap, in each job's namespace, with all certificates that the container that fetches shall trust."""
+    ca_key: str = "ca.crt"
+    """Key of that ConfigMap."""
+    rdma_ipc_lock: Annotated[bool, Field(strict=True)] = False
+    """Whether pods with `networking.rdmaResource` may lock memory, which Pod Security *restricted* forbids."""
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
     """Ports of a run, and who may reach them."""
 
-    master_port: int = 29500
+    __pydantic_config__ = KEYS
+
+    master_port: Port = 29500
     """Where rank 0 listens for its peers; its pod has an address of its own, so it may be the same for all."""
-    progress_port: int = 8080
+    progress_port: Port = 8080
     """Where rank 0 serves /progress and /metrics."""
-    operator_namespace: str = "finetune-system"
+    operator_namespace: Name = "finetune-system"
     """Where the operator runs."""
     operator_labels: Mapping[str, str] = field(default_factory=lambda: {"app.kubernetes.io/name": "finetune-operator"})
     """Labels of the operator's pods."""
-    metrics_namespaces: tuple[str, ...] = ()
+    metrics_namespaces: tuple[Name, ...] = ()
     """Namespaces whose pods, such as Prometheus, may read the progress port."""
 
 
@@ -53,27 +83,37 @@ class NetworkSettings:
 class TimingSettings:
     """How long the operator waits, in seconds."""
 
-    survivor_grace: int = 5
+    __pydantic_config__ = KEYS
+
+    survivor_grace: Seconds = 5
     """Between SIGTERM and SIGKILL for pods whose peer has failed: they cannot finish anything."""
-    cause_window: int = 3
+    cause_window: Seconds = 3
     """How long after an echo of a failure (a lost peer) its cause may still come to light."""
-    backoff_base: int = 2
+    backoff_base: Seconds = 2
     """The second attempt in a row without a new checkpoint waits this long, each further one twice as long."""
-    backoff_most: int = 300
+    backoff_most: Seconds = 300
     """Bound of that wait."""
-    refusal_retry: int = 30
+    refusal_retry: Annotated[int, Field(strict=True, ge=1, le=86400)] = 30
     """How long nothing is created after the API server has refused a child."""
+    mount_patience: Annotated[int, Field(strict=True, ge=1, le=86400)] = 10
+    """How long a pod may wait for its volumes before the objects behind them are looked for, and between looks."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """All settings of the operator that decisions depend on."""
 
-    trainer_image: str = "finetune-trainer:latest"
+    __pydantic_config__ = KEYS
+
+    trainer_image: Annotated[str, Field(min_length=1, max_length=1024)] = "finetune-trainer:latest"
     """Image of jobs that name none."""
-    priority_classes: tuple[str, ...] = ()
+    priority_classes: tuple[Name, ...] = ()
     """Priority classes that jobs may ask for."""
-    fruitless_disruptions: int = 5
+    service_accounts: tuple[Name, ...] = ()
+    """Service accounts that pods of jobs may run as; none of them sees a token."""
+    runtime_classes: tuple[Name, ...] = ()
+    """Runtime classes that jobs may ask for."""
+    fruitless_disruptions: Count = 5
     """So many disruptions in a row without a new checkpoint fail a job."""
     pods: PodSettings = field(default_factory=PodSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)

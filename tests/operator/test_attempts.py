@@ -59,6 +59,12 @@ TABLE = [
     ("143 beside a drain", [pod(0, "Failed", exit_code=143), pod(1, deleting=True)], "Disruption", "Drained"),
     ("a peer of a drained pod", [told(Outcome.RETRYABLE), pod(1, deleting=True)], "Disruption", "PeerRemoved"),
     ("evicted", [pod(0, "Failed", reason="Evicted"), pod(1)], "Disruption", "Removed"),
+    (
+        "node reboot",
+        [pod(0, "Failed", exit_code=137, reason="ContainerStatusUnknown"), pod(1)],
+        "Disruption",
+        "Removed",
+    ),
     ("rejected", [pod(0, "Failed", reason="OutOfcpu", note="no cpu"), pod(1)], "Disruption", "Rejected"),
     ("gone", [pod(0, gone=True), pod(1)], "Disruption", "Removed"),
 ]

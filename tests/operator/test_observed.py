@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from finetune_api.names import job_labels, training_pod_labels
+from finetune_api.names import job_labels, prepare_pod_labels, training_pod_labels
 from finetune_operator.observed import NodeState, SeenJob, Surroundings, content_hash, node_state, observe
 from support.operator_jobs import job
 
@@ -70,3 +70,20 @@ def test_the_hash_of_code_depends_on_its_content_alone() -> None:
     one, other = {"data": {"a": "1", "b": "2"}}, {"data": {"b": "2", "a": "1"}, "metadata": {"resourceVersion": "9"}}
     assert content_hash(one) == content_hash(other)
     assert content_hash(one) != content_hash({"data": {"a": "1"}})
+
+
+def test_where_nodes_are_not_watched_a_pod_tells_that_its_node_is_lost() -> None:
+    said = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+    bodies = [pod(0, 0, phase="Running", conditions=said), pod(0, 1, phase="Running")]
+    seen = observe(seen_job(), Surroundings(pods=bodies))
+    assert [seen.node_state(one) for one in seen.pods] == [NodeState.NOT_READY, NodeState.READY]
+    assert [seen.lost(one) for one in seen.pods] == [True, False]
+
+
+def test_a_pod_that_prepared_is_remembered_after_it_is_gone() -> None:
+    body = pod(0, 0, phase="Failed")
+    body["metadata"] |= {"name": "arc-easy-prepare", "labels": prepare_pod_labels("arc-easy", "job-uid")}
+    seen = observe(seen_job(), Surroundings(gone_pods=[body]))
+    assert seen.prepare_pod is not None
+    assert seen.prepare_pod.gone
+    assert not seen.exists("Pod", "arc-easy-prepare")

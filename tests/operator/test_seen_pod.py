@@ -94,3 +94,38 @@ def test_pods_are_removed_by_deletion_eviction_and_disruption() -> None:
     assert seen({"phase": "Failed", "reason": "Evicted"}).removed
     assert seen({"phase": "Failed", "conditions": [target]}).removed
     assert not seen({"phase": "Failed"}).removed
+
+
+def test_a_pod_in_a_queue_says_so() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "gated"}
+    pod = seen({"phase": "Pending", "conditions": [condition]})
+    assert pod.wait is not None
+    assert (pod.wait.reason, pod.wait.message) == ("Queued", "gated")
+
+
+@pytest.mark.parametrize(
+    ("ready", "containers", "stranded"),
+    [("False", "True", True), ("False", "False", False), ("True", "True", False)],
+    ids=["the node controller", "the kubelet", "ready"],
+)
+def test_only_a_node_controller_says_unready_of_a_pod_with_ready_containers(
+    ready: str, containers: str, stranded: bool
+) -> None:
+    conditions = [{"type": "Ready", "status": ready}, {"type": "ContainersReady", "status": containers}]
+    assert seen({"phase": "Running", "conditions": conditions}).stranded is stranded
+
+
+def test_the_image_is_that_of_our_own_container() -> None:
+    statuses = [{"name": "aaa-sidecar", "imageID": "other@sha256:1"}, {"name": "trainer", "imageID": "own@sha256:2"}]
+    assert seen({"phase": "Running", "containerStatuses": statuses}).image == "own@sha256:2"
+
+
+def test_a_pod_waits_for_its_volumes_from_its_placement_until_its_sandbox_runs() -> None:
+    def mounting(node: str | None, *conditions: dict[str, str]) -> bool:
+        pod = seen_pod({**body({"phase": "Pending", "conditions": conditions}), "spec": {"nodeName": node}})
+        return pod is not None and pod.mounting
+
+    assert mounting("node-0")
+    assert mounting("node-0", {"type": "PodReadyToStartContainers", "status": "False"})
+    assert not mounting("node-0", {"type": "PodReadyToStartContainers", "status": "True"})
+    assert not mounting(None)

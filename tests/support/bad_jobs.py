@@ -11,7 +11,7 @@ Spec = dict[str, Any]
 
 CLAIM: Final = {"persistentVolumeClaim": {"claimName": "results"}}
 ONE_WRITER: Final = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
-SCRATCH: Final = {"name": "scratch", "emptyDir": {}}
+SCRATCH: Final = {"name": "extra", "emptyDir": {}}
 
 
 def job(**spec: Any) -> dict[str, Any]:
@@ -42,13 +42,14 @@ def sidecar(**parts: Any) -> Spec:
 NAME: Final = "metadata.name: Invalid value"
 _NAME_SENTENCE: Final = "must begin with a letter, hold only a-z, 0-9 and -, and have at most 52 characters"
 _INPUT: Final = "give persistentVolumeClaim or configMap, exactly one"
-_OUTPUT: Final = 'spec.output: Invalid value: "object": give volume or volumeClaimTemplate, exactly one'
+_OUTPUT: Final = "spec.output: Invalid value: give volume or volumeClaimTemplate, exactly one"
 _KIND: Final = "give each persistentVolumeClaim, configMap or emptyDir, exactly one"
 _DEVICES: Final = "requests of devices must equal their limits"
 _QUANTITY: Final = "is not a quantity; write 2, 500m or 16Gi"
-_ELASTIC: Final = 'spec.nodes: Invalid value: "object": must lie between elastic.minNodes and elastic.maxNodes'
+_ELASTIC: Final = "spec.nodes: Invalid value: must lie between elastic.minNodes and elastic.maxNodes"
 _VARIABLE: Final = "give each variable one value or valueFrom"
-_MOUNT: Final = 'spec.podTemplate.volumeMounts: Invalid value: "object": each must name one of podTemplate.volumes'
+_OPERATORS: Final = "mountPath belongs to the operator; keep out of /code"
+_MOUNT: Final = "spec.podTemplate.volumeMounts: Invalid value: each must name one of podTemplate.volumes"
 
 BAD_NAMES: Final = ("Arc", "1arc", "arc.easy", "a" * 53, "arc-")
 """Each is refused with `NAME` and its sentence."""
@@ -72,7 +73,7 @@ BAD_SPECS: Final[tuple[tuple[Spec, str], ...]] = (
     ({"output": {"volume": CLAIM, "volumeClaimTemplate": ONE_WRITER}}, _OUTPUT),
     (
         {"output": {"volumeClaimTemplate": ONE_WRITER}, "nodes": 2},
-        'spec.output.volumeClaimTemplate.spec.accessModes: Invalid value: "object": must include ReadWriteMany '
+        "spec.output.volumeClaimTemplate.spec.accessModes: Invalid value: must include ReadWriteMany "
         "when more than one node writes",
     ),
     ({"output": {"volume": CLAIM, "subPath": "/runs"}}, "'/runs' is not a relative path"),
@@ -81,38 +82,38 @@ BAD_SPECS: Final[tuple[tuple[Spec, str], ...]] = (
         {"output": {"volume": {"persistentVolumeClaim": {"claimName": "My_claim"}}}},
         "'My_claim' is not a Kubernetes name",
     ),
-    ({"dataset": {"volume": {}}}, f'spec.dataset.volume: Invalid value: "object": {_INPUT}'),
+    ({"dataset": {"volume": {}}}, f"spec.dataset.volume: Invalid value: {_INPUT}"),
     ({"dataset": {"volume": {**CLAIM, "configMap": {"name": "a"}}}}, _INPUT),
     (
         {"dataset": {"volume": CLAIM, "source": {"uri": "hf://a/b"}}},
-        'spec.dataset: Invalid value: "object": give volume or source, not both',
+        "spec.dataset: Invalid value: give volume or source, not both",
     ),
     (
         {"dataset": {"source": {"uri": "ftp://a/b"}}},
-        "spec.dataset.source.uri: Invalid value: \"string\": 'ftp://a/b' cannot "
+        "spec.dataset.source.uri: Invalid value: 'ftp://a/b' cannot "
         "be fetched; write hf://OWNER/NAME, s3://…, gs://… or https://…",
     ),
     ({"dataset": {"mountPath": "data"}}, "'data' is not an absolute path"),
     ({"dataset": {"mountPath": "/data/"}}, "'/data/' is not an absolute path"),
-    ({"model": {"volume": {}}}, f'spec.model.volume: Invalid value: "object": {_INPUT}'),
+    ({"model": {"volume": {}}}, f"spec.model.volume: Invalid value: {_INPUT}"),
     (
         {"model": {"volume": CLAIM, "source": {"uri": "hf://a/b"}}},
-        'spec.model: Invalid value: "object": give volume or source, not both',
+        "spec.model: Invalid value: give volume or source, not both",
     ),
     ({"model": {"mountPath": "/data"}, "dataset": {}}, "mount paths must differ"),
     ({"code": {}}, "spec.code.configMap: Required value"),
     ({"image": ""}, "spec.image in body should be at least 1 chars long"),
     ({"imagePullPolicy": "always"}, 'Unsupported value: "always": supported values: "Always", "IfNotPresent"'),
     ({"imagePullSecrets": [{"name": "a"}, {"name": "a"}]}, "spec.imagePullSecrets[1]: Duplicate value"),
-    ({"resources": {"limits": {"cpu": "two"}}}, f"spec.resources.limits[cpu]: Invalid value: \"\": 'two' {_QUANTITY}"),
+    ({"resources": {"limits": {"cpu": "two"}}}, f"spec.resources.limits[cpu]: Invalid value: 'two' {_QUANTITY}"),
     ({"resources": {"limits": {"cpu": -1}}}, f"'-1' {_QUANTITY}"),
     ({"resources": {"limits": {"cpu": 0.5}}}, "spec.resources.limits.cpu in body must be of type integer,string"),
-    ({"resources": {"requests": {"nvidia.com/gpu": 1}}}, f'spec.resources: Invalid value: "object": {_DEVICES}'),
+    ({"resources": {"requests": {"nvidia.com/gpu": 1}}}, f"spec.resources: Invalid value: {_DEVICES}"),
     ({"resources": {"requests": {"amd.com/gpu": 1}, "limits": {"amd.com/gpu": "2"}}}, _DEVICES),
     ({"prepare": {"mode": "inline"}}, 'Unsupported value: "inline": supported values: "Auto", "Pod", "Inline"'),
     (
         {"prepare": {"mode": "Inline"}, "dataset": {"source": {"uri": "hf://a/b"}}},
-        'spec.prepare.mode: Invalid value: "object": Inline cannot fetch sources; use Pod or Auto',
+        "spec.prepare.mode: Invalid value: Inline cannot fetch sources; use Pod or Auto",
     ),
     ({"runPolicy": {"maxRestarts": -1}}, "spec.runPolicy.maxRestarts in body should be greater than or equal to 0"),
     ({"runPolicy": {"suspend": "yes"}}, "spec.runPolicy.suspend in body must be of type boolean"),
@@ -126,11 +127,11 @@ BAD_SPECS: Final[tuple[tuple[Spec, str], ...]] = (
     ({"scheduling": {"tolerations": [{"operator": "Is"}]}}, 'supported values: "Equal", "Exists"'),
     (
         variable(name="RANK", value="1"),
-        'spec.podTemplate.env[0].name: Invalid value: "string": RANK is set by the operator; choose another name',
+        "spec.podTemplate.env[0].name: Invalid value: RANK is set by the operator; choose another name",
     ),
     (variable(name="PET_NNODES", value="1"), "PET_NNODES is set by the operator; choose another name"),
     (variable(name="A-B", value="1"), "'A-B' is not the name of a variable"),
-    (variable(name="A"), f'spec.podTemplate.env[0]: Invalid value: "object": {_VARIABLE}'),
+    (variable(name="A"), f"spec.podTemplate.env[0]: Invalid value: {_VARIABLE}"),
     (variable(name="A", valueFrom={}), _VARIABLE),
     (
         template(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
@@ -140,18 +141,47 @@ BAD_SPECS: Final[tuple[tuple[Spec, str], ...]] = (
     (template(labels={"apps.kubernetes.io/name": "x"}), "apps.kubernetes.io/name is reserved; choose another prefix"),
     (
         template(annotations={"k8s.io/x": "x"}),
-        'spec.podTemplate.annotations: Invalid value: "object": k8s.io/x is reserved',
+        "spec.podTemplate.annotations: Invalid value: k8s.io/x is reserved",
     ),
-    (template(volumes=[{"name": "x"}]), f'spec.podTemplate.volumes[0]: Invalid value: "object": {_KIND}'),
+    (template(volumes=[{"name": "x"}]), f"spec.podTemplate.volumes[0]: Invalid value: {_KIND}"),
     (template(volumes=[{"name": "x", "emptyDir": {"sizeLimit": "lots"}}]), f"'lots' {_QUANTITY}"),
     (template(volumeMounts=[{"name": "x", "mountPath": "/x"}]), _MOUNT),
     (
-        {**template(volumes=[SCRATCH], volumeMounts=[{"name": "scratch", "mountPath": "/data"}]), "dataset": {}},
-        'spec.podTemplate.volumeMounts: Invalid value: "object": mount paths must differ',
+        {**template(volumes=[SCRATCH], volumeMounts=[{"name": "extra", "mountPath": "/data"}]), "dataset": {}},
+        "spec.podTemplate.volumeMounts: Invalid value: mount paths must differ",
     ),
+    (
+        {**template(volumes=[SCRATCH], volumeMounts=[{"name": "extra", "mountPath": "/data/x"}]), "dataset": {}},
+        "spec.podTemplate.volumeMounts: Invalid value: must not lie inside dataset.mountPath",
+    ),
+    *(
+        (
+            template(volumes=[SCRATCH], volumeMounts=[{"name": "extra", "mountPath": path}]),
+            f"spec.podTemplate.volumeMounts[0]: Invalid value: {_OPERATORS}",
+        )
+        for path in ("/output", "/output/checkpoints", "/etc/finetune", "/etc", "/", "/tmp", "/dev/shm", "/scratch")
+    ),
+    ({"dataset": {"mountPath": "/code"}}, f"spec.dataset: Invalid value: {_OPERATORS}"),
+    ({"model": {"mountPath": "/output/model"}}, f"spec.model: Invalid value: {_OPERATORS}"),
+    ({"output": {"volume": CLAIM, "subPath": "a/../b"}}, "'a/../b' is not a relative path"),
+    ({"output": {"volume": CLAIM, "subPath": ".."}}, "'..' is not a relative path"),
+    ({"dataset": {"mountPath": "/data/.."}}, "'/data/..' is not an absolute path"),
+    (
+        template(volumes=[{"name": "output", "emptyDir": {}}]),
+        "output is what the operator calls one of its own; choose another name",
+    ),
+    (template(volumes=[{"name": "a.b", "emptyDir": {}}]), "'a.b' is not a short Kubernetes name"),
+    (sidecar(name="trainer"), "trainer is what the operator calls one of its own; choose another name"),
+    (
+        {"scheduling": {"gang": "Kueue"}},
+        "spec.scheduling.queueName: Invalid value: gang Kueue needs the name of a LocalQueue",
+    ),
+    ({"scheduling": {"queueName": "gpu"}}, "is read by gang Kueue and Volcano only"),
+    ({"scheduling": {"runtimeClassName": "Nvidia"}}, "'Nvidia' is not a Kubernetes name"),
+    (variable(name="HF_HUB_CACHE", value="/x"), "HF_HUB_CACHE is set by the operator; choose another name"),
     (sidecar(volumeMounts=[{"name": "x", "mountPath": "/x"}]), _MOUNT),
     (sidecar(env=[{"name": "MASTER_ADDR", "value": "x"}]), "MASTER_ADDR is set by the operator; choose another name"),
-    (sidecar(env=[{"name": "A"}]), f'spec.podTemplate.sidecars[0].env[0]: Invalid value: "object": {_VARIABLE}'),
+    (sidecar(env=[{"name": "A"}]), f"spec.podTemplate.sidecars[0].env[0]: Invalid value: {_VARIABLE}"),
     (
         {"networking": {"env": [{"name": "PATH", "value": ""}]}},
         "PATH is not a network variable; put it under podTemplate.env",

@@ -26,11 +26,15 @@ JOBS: tuple[dict[str, Any], ...] = (
     job(dataset=DATASET, podTemplate={"sidecars": [SIDECAR]}, runPolicy={"cleanPods": "None", "maxRestarts": 0}),
     inline_job(managedBy="kueue.x-k8s.io/multikueue"),
     job(processesPerNode=3),
+    inline_job(elastic={"minNodes": 1, "maxNodes": 4}, scheduling={"gang": "Volcano", "queueName": "gpu"}),
+    job(scheduling={"gang": "Kueue", "queueName": "gpu", "topologyKey": "rack"}, runPolicy={"maxRestarts": 2}),
 )
-"""The last one has a configuration that its ranks cannot share."""
+"""Job 6 has a configuration that its ranks cannot share."""
+NAMESPACED = 8
+"""Of this job the operator sees its namespace alone, and no nodes."""
 
 STEPS = st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 11)), max_size=14)
-WEIGHTED = (0, 0, 0, 1, 1, 2, 3, 3, 4, 5, 6)
+WEIGHTED = (0, 0, 0, 1, 1, 2, 3, 3, 4, 5, 6, 7, 7, 8, 8)
 
 MOST_PLANS = 10
 """So many plans settle any state; one that needs more would never come to rest."""
@@ -41,6 +45,7 @@ def explore(
 ) -> FakeCluster:
     """Let `steps` happen to a job, and settle after each; raises LawBroken when a plan breaks one of `laws`."""
     cluster = FakeCluster(JOBS[chosen], planner)
+    cluster.watches_nodes = chosen != NAMESPACED
     _settle(cluster, seen, laws)
     for happening, number in steps:
         happening(cluster, number)

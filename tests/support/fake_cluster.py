@@ -10,7 +10,7 @@ from finetune_api.names import ATTEMPT_LABEL, ROLE_LABEL, TRAINER_ROLE
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_api.status import JobStatus
 from finetune_operator.decision import Deletion, Plan
-from finetune_operator.observed import Observed, Refusal, SeenJob, Surroundings, observe
+from finetune_operator.observed import Missing, Observed, Refusal, SeenJob, Surroundings, observe
 from finetune_operator.plan import plan
 from finetune_operator.settings import Settings
 
@@ -33,7 +33,10 @@ class FakeCluster:
         self.gone: list[Body] = []
         self.nodes: dict[str, str] = {f"node-{rank}": "Ready" for rank in range(8)}
         self.code: Body | None = {"metadata": {"name": "code"}, "data": {"preprocessing.py": "x = 1"}}
+        self.watches_nodes = True
         self.refusals: tuple[Refusal, ...] = ()
+        self.missing: tuple[Missing, ...] = ()
+        self.progress_error: str | None = None
         self.events: list[str] = []
         self._uids = 0
 
@@ -50,10 +53,12 @@ class FakeCluster:
 
     def observed(self) -> Observed:
         """The job's surroundings as the operator reads them."""
-        children = [body for (kind, _), body in self.objects.items() if kind != "Pod"]
+        # Groups of gang schedulers belong to CRDs that may not exist, so nobody watches them.
+        children = [body for (kind, _), body in self.objects.items() if kind not in ("Pod", "PodGroup")]
+        nodes = list(self._node_bodies()) if self.watches_nodes else None
         around = Surroundings(
-            pods=self.pods(), gone_pods=self.gone, children=children, nodes=self._node_bodies(), code=self.code,
-            refusals=self.refusals,
+            pods=self.pods(), gone_pods=self.gone, children=children, nodes=nodes, code=self.code,
+            refusals=self.refusals, missing=self.missing, progress_error=self.progress_error,
         )  # fmt: skip
         return observe(self.seen_job(), around)
 
@@ -103,7 +108,10 @@ class FakeCluster:
     def run(self, pod: Body) -> None:
         """Its containers start, on the node of its rank."""
         pod["spec"]["nodeName"] = f"node-{pod['metadata']['labels'].get('finetune.dev/rank', '0')}"
-        pod["status"] = {"phase": "Running", "podIP": "10.0.0.1"}
+        own = pod["spec"]["containers"][0]
+        statuses = [{"name": own["name"], "imageID": self._digest(own["image"])}]
+        ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
+        pod["status"] = {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": statuses, "conditions": ready}
 
     def run_all(self) -> None:
         """All pods that wait start."""
@@ -166,9 +174,24 @@ class FakeCluster:
         """The API server refuses a child."""
         self.refusals = (Refusal(kind, name, code, message, self.now),)
 
+    def strand(self) -> None:
+        """The node controller says of every pod on a node without a kubelet that it is not ready."""
+        for pod in self.pods("Running"):
+            ready = "True" if self.nodes.get(pod["spec"]["nodeName"]) == "Ready" else "False"
+            for condition in pod["status"].get("conditions", ()):
+                if condition["type"] == "Ready":
+                    condition["status"] = ready
+
+    def _digest(self, image: str) -> str:
+        """What a node tells of an image; the tag moves with every pod."""
+        host = "" if "/" in image else "docker.io/library/"
+        return image if "@" in image else f"{host}{image.partition(':')[0]}@sha256:{self._uids:064}"
+
     def _create(self, body: Body) -> None:
         key = body["kind"], body["metadata"]["name"]
         if key in self.objects:
+            if body["kind"] == "PodGroup":  # 409, which says that it is there
+                return
             raise AssertionError(f"{key} exists already")
         self._uids += 1
         made = copy.deepcopy(body)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from finetune_api.names import TRAINER_ROLE
 from finetune_api.outcomes import Outcome
+from finetune_operator.observed import Missing
 from support.fake_cluster import Body, FakeCluster
 
 Happening = Callable[[FakeCluster, int], None]
@@ -74,6 +75,7 @@ def _node(cluster: FakeCluster, number: int) -> None:
         cluster.nodes[name] = "NotReady"
     else:
         del cluster.nodes[name]
+    cluster.strand()
 
 
 def _wait(cluster: FakeCluster, number: int) -> None:
@@ -103,6 +105,27 @@ def _code(cluster: FakeCluster, number: int) -> None:
     cluster.code = {"metadata": {"name": "code"}, "data": {"preprocessing.py": f"x = {number % 2}"}}
 
 
+def _mount(cluster: FakeCluster, number: int) -> None:
+    """A pod gets a node, and waits there for a ConfigMap that somebody creates later."""
+    if pod := _one(cluster, number, "Pending"):
+        pod["spec"]["nodeName"] = "node-0"
+    gone = Missing("ConfigMap", "arc-easy-data", 'configmaps "arc-easy-data" not found')
+    cluster.missing = () if cluster.missing else (gone,)
+
+
+def _silence(cluster: FakeCluster, number: int) -> None:
+    """All pods run, and rank 0 stops telling its progress, or tells it again."""
+    cluster.run_all()
+    cluster.progress_error = "connection refused" if number % 4 else None
+
+
+def _resize(cluster: FakeCluster, number: int) -> None:
+    """Somebody changes the number of nodes of an elastic job."""
+    if "elastic" in cluster.job["spec"]:
+        cluster.job["spec"]["nodes"] = 1 + number % 4
+        cluster.job["metadata"]["generation"] += 1
+
+
 def _delete_job(cluster: FakeCluster, number: int) -> None:
     """Now and then somebody deletes the job while something happens to its pods."""
     if number > 8:
@@ -125,7 +148,7 @@ def _work(cluster: FakeCluster, number: int) -> None:
 
 HAPPENINGS: tuple[Happening, ...] = (
     *(_start_all, _start_one, _finish, _finish_one, _fail, _crash, _reject, _evict, _vanish, _kubelet, _node),
-    *(_wait, _suspend, _edit, _hold_up, _refuse, _code, _delete_job, _work, _work),
+    *(_wait, _suspend, _edit, _hold_up, _refuse, _code, _delete_job, _work, _work, _mount, _silence, _resize),
     # What makes runs go on is needed more often than what ends them.
     *(_start_all, _start_all, _kubelet, _kubelet, _wait, _break, _break, _break),
 )

@@ -4,10 +4,12 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from finetune_api.names import ATTEMPT_LABEL, JOB_UID_LABEL, MANAGER
-from finetune_api.status import JobStatus, is_terminal
+from finetune_api.reasons import ConditionType
+from finetune_api.status import JobStatus, condition_of, is_terminal
 from finetune_operator.decision import Plan
 from finetune_operator.policies.restart import DISRUPTIONS
 from support.fake_cluster import Body, FakeCluster
@@ -141,7 +143,8 @@ def nothing_exists_twice(case: Case) -> Iterator[str]:
     """What exists is not created again."""
     for body in case.decided.create:
         case.seen["nothing_exists_twice"] += 1
-        if (body["kind"], body["metadata"]["name"]) in case.cluster.objects:
+        # Groups are not watched: creating one again is how their existence is made sure of.
+        if body["kind"] != "PodGroup" and (body["kind"], body["metadata"]["name"]) in case.cluster.objects:
             yield f"{_name(body)} exists already"
 
 
@@ -171,6 +174,55 @@ def applied_is_done(case: Case) -> Iterator[str]:
         yield f"{_summary(case.decided)} was followed by {_summary(again)}"
 
 
+def the_image_is_frozen(case: Case) -> Iterator[str]:
+    """Every pod runs the job's frozen image, and one that is frozen with its digest never changes."""
+    before, after = case.before.frozen, case.after.frozen
+    if before is not None and before.image and "@" in before.image:
+        case.seen["the_image_is_frozen"] += bool(case.decided.create)
+        if after is None or after.image != before.image:
+            yield f"changed {before.image} into {after and after.image}"
+    for body in case.decided.create:
+        if body["kind"] == "Pod" and after and body["spec"]["containers"][0]["image"] != after.image:
+            yield f"{_name(body)} does not run {after.image}"
+
+
+def silence_is_no_failure(case: Case) -> Iterator[str]:
+    """Whether rank 0 tells its progress changes nothing but a condition."""
+    cluster, observed = case.cluster, case.cluster.observed()
+    if observed.progress_error is None or is_terminal(case.before.conditions):
+        return
+    case.seen["silence_is_no_failure"] += 1
+    told = cluster.planner(cluster.seen_job(), replace(observed, progress_error=None), cluster.now, cluster.settings)
+    if (told.create, told.delete) != (case.decided.create, case.decided.delete):
+        yield "touched other objects than with progress"
+    if (told.status or case.before).attempts != case.after.attempts:
+        yield f"ended an attempt because rank 0 did not tell its progress: {case.after.attempts}"
+
+
+def refusals_pause(case: Case) -> Iterator[str]:
+    """After the API server has refused a child, nothing is created for a while."""
+    cluster, observed = case.cluster, case.cluster.observed()
+    retry = timedelta(seconds=cluster.settings.timing.refusal_retry)
+    standing = (one for one in cluster.refusals if not observed.exists(one.kind, one.name))
+    if any(cluster.now - one.at < retry for one in standing) and not is_terminal(case.before.conditions):
+        case.seen["refusals_pause"] += 1
+        if case.decided.create:
+            yield f"created {[_name(body) for body in case.decided.create]} right after a refusal"
+
+
+def preparing_is_bounded(case: Case) -> Iterator[str]:
+    """Every further try to prepare is counted, unless the job was suspended, and the count has a bound."""
+    before, after = case.before, case.after
+    tries = after.restarts + after.prepare_disruptions - before.restarts - before.prepare_disruptions
+    retrying = _preparing(after) == "Retrying" != _preparing(before)
+    if retrying and "suspended" not in _preparing_message(after):
+        case.seen["preparing_is_bounded"] += 1
+        if tries != 1:
+            yield f"prepares again and counts {tries}"
+    if after.prepare_disruptions > case.cluster.settings.fruitless_disruptions:
+        yield f"goes on after {after.prepare_disruptions} disruptions"
+
+
 LAWS: tuple[Law, ...] = (
     hands_off,
     terminal_is_terminal,
@@ -183,6 +235,10 @@ LAWS: tuple[Law, ...] = (
     nothing_exists_twice,
     deletions_name_what_was_seen,
     applied_is_done,
+    the_image_is_frozen,
+    silence_is_no_failure,
+    refusals_pause,
+    preparing_is_bounded,
 )
 
 
@@ -207,6 +263,16 @@ def _bytes(bodies: tuple[Body, ...]) -> str:
 
 def _name(body: Body) -> str:
     return f"{body['kind']}/{body['metadata']['name']}"
+
+
+def _preparing(status: JobStatus) -> str:
+    condition = condition_of(status.conditions, ConditionType.DATASET_PREPARED)
+    return condition.reason if condition else ""
+
+
+def _preparing_message(status: JobStatus) -> str:
+    condition = condition_of(status.conditions, ConditionType.DATASET_PREPARED)
+    return condition.message if condition else ""
 
 
 def _attempt(body: Body) -> str | None:

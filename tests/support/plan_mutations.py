@@ -23,10 +23,14 @@ from support.plan_laws import (
     hands_off,
     nothing_exists_twice,
     pods_are_restricted,
+    preparing_is_bounded,
+    refusals_pause,
     rendering_is_stable,
+    silence_is_no_failure,
     status_comes_first,
     terminal_is_terminal,
     the_budget_holds,
+    the_image_is_frozen,
 )
 
 Mutant = Callable[[SeenJob, Observed, datetime, Settings], Plan]
@@ -163,6 +167,36 @@ def forgets_to_wait(job: SeenJob, observed: Observed, now: datetime, settings: S
     return plan(job, replace(observed, pods=pods), now, settings)
 
 
+def follows_the_tag(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
+    """Forgets which image the first pod ran."""
+    frozen = job.status.frozen
+    if frozen is None:
+        return plan(job, observed, now, settings)
+    status = amended(job.status, frozen=amended(frozen, image=settings.trainer_image))
+    decided = plan(replace(job, status=status), observed, now, settings)
+    after = decided.status or status
+    return replace(decided, status=None if after == job.status else after)
+
+
+def takes_silence_for_a_hang(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
+    """Restarts a run that does not tell its progress."""
+    if observed.progress_error is None:
+        return plan(job, observed, now, settings)
+    pods = tuple(replace(pod, phase="Failed", exit_code=1) if pod.running else pod for pod in observed.pods)
+    return plan(job, replace(observed, pods=pods), now, settings)
+
+
+def hammers_the_api_server(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
+    """Tries again at once what was refused."""
+    return plan(job, replace(observed, refusals=()), now, settings)
+
+
+def prepares_for_ever(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
+    """Does not count how often preparing was disrupted."""
+    decided = plan(job, observed, now, settings)
+    return replace(decided, status=decided.status and amended(decided.status, prepare_disruptions=0))
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(hands_off, ignores_deletion),
     Mutation(hands_off, ignores_managed_by),
@@ -181,6 +215,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(nothing_exists_twice, creates_what_exists),
     Mutation(deletions_name_what_was_seen, deletes_by_name),
     Mutation(deletions_name_what_was_seen, deletes_again_and_again),
+    Mutation(the_image_is_frozen, follows_the_tag),
+    Mutation(silence_is_no_failure, takes_silence_for_a_hang),
+    Mutation(refusals_pause, hammers_the_api_server),
+    Mutation(preparing_is_bounded, prepares_for_ever),
 )
 
 

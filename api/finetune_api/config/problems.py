@@ -19,6 +19,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "dataclass_type": "a mapping",
     "finite_number": "a finite number",
 }
 

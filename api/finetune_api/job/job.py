@@ -51,6 +51,11 @@ class FinetuneJobSpec(Part):
     image_pull_secrets: Annotated[list[Reference], Field(max_length=16), BY_NAME] = Field(
         default_factory=list, description="Secrets for pulling the image."
     )
+    service_account_name: Name | None = Field(
+        default=None,
+        description="Service account of the pods, without its token; only one that the operator allows; "
+        "unset: the namespace's default one.",
+    )
     nodes: Count = Field(default=1, description="Pods that train together, one per node.")
     elastic: Elastic | None = Field(default=None, description="Unset: exactly `nodes`.")
     processes_per_node: Annotated[int, Field(ge=1, le=64)] | None = Field(

@@ -45,15 +45,34 @@ Name = Annotated[
 ]
 """Name of an object in the job's own namespace."""
 
+LabelName = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    Shape(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+        "is not a short Kubernetes name; write a-z, 0-9 and -, with a letter or digit at both ends",
+    ),
+]
+"""Name of a container or volume inside a pod."""
+
+_STEP: Final = r"([^/:.][^/:]*|[.][^/:.][^/:]*|[.]{2}[^/:]+)"
+"""One step of a path, neither `.` nor `..`, which would lead out of the volume or past a check."""
+
 AbsolutePath = Annotated[
     str,
     Field(max_length=1024),
-    Shape(r"/([^/]+(/[^/]+)*)?", "is not an absolute path; write one like /data, without a slash at its end"),
+    Shape(
+        f"/({_STEP}(/{_STEP})*)?",
+        "is not an absolute path; write one like /data, without a slash at its end, a colon, . or ..",
+    ),
 ]
 SubPath = Annotated[
     str,
     Field(max_length=1024),
-    Shape(r"[^/]+(/[^/]+)*", "is not a relative path; write one like runs/one, without a slash at its ends"),
+    Shape(
+        f"{_STEP}(/{_STEP})*",
+        "is not a relative path; write one like runs/one, without a slash at its ends, a colon, . or ..",
+    ),
 ]
 Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=1, le=1000)]

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from finetune_api.config.section import checked
 from finetune_api.job.cel import BY_MOUNT_PATH, BY_NAME, Cel, Shape
-from finetune_api.job.part import AbsolutePath, Name, Part, Quantity, Reference, SubPath
+from finetune_api.job.part import AbsolutePath, LabelName, Name, Part, Quantity, Reference, SubPath
 from finetune_api.job.policies import LabelKey, LabelValue, Resources
 from finetune_api.job.volumes import ClaimSource
 
@@ -15,12 +15,15 @@ RESERVED_ENV: Final = frozenset(
     {
         *("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE"),
         *("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "ROLE_NAME", "HOSTNAME", "HOME", "USER"),
-        *("TMPDIR", "HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"),
-        *("XDG_CACHE_HOME", "PYTHONPATH"),
+        *("TMPDIR", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH"),
+        *("HUGGING_FACE_HUB_TOKEN", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "XDG_CACHE_HOME"),
+        *("PYTHONPATH", "PYTHONSAFEPATH"),
     }
 )
 RESERVED_ENV_PREFIXES: Final = ("PET_", "TORCHELASTIC_", "FINETUNE_", "KUBERNETES_")
 RESERVED_LABEL_DOMAINS: Final = ("finetune.dev", "kubernetes.io", "k8s.io")
+RESERVED_CONTAINERS: Final = ("fetch", "prepare", "trainer")
+RESERVED_VOLUMES: Final = ("certificates", "code", "config", "dataset", "model", "output", "scratch", "shared-memory")
 NETWORK_PREFIXES: Final = ("NCCL_", "GLOO_", "UCX_", "FI_", "RCCL_")
 
 
@@ -38,6 +41,17 @@ def _check_label(key: object) -> None:
     domain = key.partition("/")[0] if isinstance(key, str) and "/" in key else ""
     if any(domain == owned or domain.endswith(f".{owned}") for owned in RESERVED_LABEL_DOMAINS):
         raise ValueError(f"{key} belongs to {domain}; choose another prefix")
+
+
+def _reserved(names: tuple[str, ...]) -> tuple[BeforeValidator, Cel]:
+    """Return the check, in Python and in CEL, that a name is none of the operator's."""
+
+    def check(name: object) -> None:
+        if name in names:
+            raise ValueError(f"{name} is what the operator calls one of its own; choose another name")
+
+    sentence = "is what the operator calls one of its own; choose another name"
+    return checked(check), Cel(f"!(self in {sorted(names)})", sentence, f"self + ' {sentence}'")
 
 
 def _starts_with(prefixes: Iterable[str]) -> str:
@@ -67,6 +81,8 @@ NetworkName = Annotated[
         "self + ' is not a network variable; put it under podTemplate.env'",
     ),
 ]
+ContainerName = Annotated[LabelName, *_reserved(RESERVED_CONTAINERS)]
+VolumeName = Annotated[LabelName, *_reserved(RESERVED_VOLUMES)]
 OwnLabelKey = Annotated[LabelKey, checked(_check_label)]
 _OWNED_KEY: Final = f"key.matches(r'^([^/]*[.])?({'|'.join(RESERVED_LABEL_DOMAINS).replace('.', '[.]')})/')"
 _OWN_KEYS: Final = Cel(
@@ -119,7 +135,7 @@ class EmptyDir(Part):
 class PodVolume(Part):
     """A further volume; exactly one kind."""
 
-    name: Name = Field(description="Name that volumeMounts refer to.")
+    name: VolumeName = Field(description="Name that volumeMounts refer to; those of the operator's are reserved.")
     persistent_volume_claim: ClaimSource | None = Field(default=None, description="A claim.")
     config_map: Reference | None = Field(default=None, description="A ConfigMap.")
     empty_dir: EmptyDir | None = Field(default=None, description="Scratch space.")
@@ -128,7 +144,7 @@ class PodVolume(Part):
 class VolumeMount(Part):
     """Where a further volume appears in the container."""
 
-    name: Name = Field(description="Name of the volume.")
+    name: LabelName = Field(description="Name of the volume.")
     mount_path: AbsolutePath = Field(description="Directory in the container.")
     sub_path: SubPath | None = Field(default=None, description="Directory of the volume.")
     read_only: bool = Field(default=False, description="Whether it cannot be written.")
@@ -137,7 +153,7 @@ class VolumeMount(Part):
 class Sidecar(Part):
     """A container beside the trainer; its security context is the operator's."""
 
-    name: Name = Field(description="Name of the container.")
+    name: ContainerName = Field(description="Name of the container; those of the operator's are reserved.")
     image: str = Field(min_length=1, max_length=1024, description="Image of the container.")
     command: list[Argument] = Field(default_factory=list, max_length=256, description="Entry point.")
     args: list[Argument] = Field(default_factory=list, max_length=256, description="Arguments.")
@@ -145,7 +161,7 @@ class Sidecar(Part):
         default_factory=list, description="Environment."
     )
     resources: Resources = Field(default_factory=Resources, description="Resources.")
-    volume_mounts: Annotated[list[VolumeMount], Field(max_length=64), BY_MOUNT_PATH] = Field(
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=32), BY_MOUNT_PATH] = Field(
         default_factory=list, description="Mounts."
     )
 

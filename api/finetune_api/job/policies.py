@@ -94,9 +94,18 @@ class Toleration(Part):
 class Scheduling(Part):
     """Where pods may run, and who places them."""
 
-    queue_name: Name | None = Field(default=None, description="Queue of the gang scheduler.")
-    priority_class_name: Name | None = Field(default=None, description="Priority of the pods.")
-    scheduler_name: Name | None = Field(default=None, description="Scheduler of the pods.")
+    queue_name: Name | None = Field(
+        default=None, description="Queue of Kueue or Volcano in which the pods wait; unset: Volcano's default queue."
+    )
+    priority_class_name: Name | None = Field(
+        default=None, description="Priority class of the pods; only one that the operator allows."
+    )
+    runtime_class_name: Name | None = Field(
+        default=None, description="Runtime class of the pods, such as nvidia; only one that the operator allows."
+    )
+    scheduler_name: Name | None = Field(
+        default=None, description="Scheduler of the pods; unset: the one that belongs to gang."
+    )
     gang: Literal["None", "Kueue", "Volcano", "Coscheduling"] = Field(
         default="None", description="What places all pods of an attempt together."
     )

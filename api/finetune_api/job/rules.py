@@ -10,6 +10,10 @@ from finetune_api.job.job import NAME_LENGTH, FinetuneJob
 from finetune_api.job.part import Part, Quantities
 
 _LABEL: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+RESERVED_PATHS: Final = ("/code", "/dev", "/etc/finetune", "/output", "/proc", "/scratch", "/sys", "/tmp")
+"""Directories of a pod in which nothing of the user's is mounted."""
+RESERVED_DIRECTORIES: Final = ("/", "/etc")
+"""Directories that may not be hidden as a whole."""
 _DEVICE: Final = re.compile(r".*/.*")  # extended resources have a domain; cpu and memory have none
 
 
@@ -74,6 +78,32 @@ def _mounts_differ(job: FinetuneJob) -> bool:
     return len(paths) == len(set(paths))
 
 
+def _trainer_mounts(job: FinetuneJob) -> list[str]:
+    return [mount.mount_path for mount in job.spec.pod_template.volume_mounts]
+
+
+def _inside(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory}/")
+
+
+def _free(path: str) -> bool:
+    return path not in RESERVED_DIRECTORIES and not any(_inside(path, reserved) for reserved in RESERVED_PATHS)
+
+
+def _mounts_outside_inputs(job: FinetuneJob) -> bool:
+    inputs = [part.mount_path for part in (job.spec.dataset, job.spec.model) if part]
+    return not any(mount.startswith(f"{path}/") for mount in _trainer_mounts(job) for path in inputs)
+
+
+def _queue_is_known(job: FinetuneJob) -> bool:
+    scheduling = job.spec.scheduling
+    return scheduling.gang != "Kueue" or scheduling.queue_name is not None
+
+
+def _queue_is_read(job: FinetuneJob) -> bool:
+    return job.spec.scheduling.queue_name is None or job.spec.scheduling.gang in ("Kueue", "Volcano")
+
+
 def _mounts_have_volumes(job: FinetuneJob) -> bool:
     template = job.spec.pod_template
     names = {volume.name for volume in template.volumes}
@@ -116,6 +146,16 @@ _DIFFERENT: Final = (
     "(!has(self.model) || mount.mountPath != self.model.mountPath)))"
 )
 """That further mounts differ among themselves follows from their being a list by mount path."""
+_FREE: Final = (
+    f"!(self.mountPath in {sorted(RESERVED_DIRECTORIES)}) && !{sorted(RESERVED_PATHS)}"
+    ".exists(path, self.mountPath == path || self.mountPath.startsWith(path + '/'))"
+)
+_OUTSIDE: Final = (
+    "!has(self.podTemplate) || !has(self.podTemplate.volumeMounts) || self.podTemplate.volumeMounts.all(mount, "
+    "(!has(self.dataset) || !mount.mountPath.startsWith(self.dataset.mountPath + '/')) && "
+    "(!has(self.model) || !mount.mountPath.startsWith(self.model.mountPath + '/')))"
+)
+_FREE_SENTENCE: Final = f"mountPath belongs to the operator; keep out of {', '.join(RESERVED_PATHS)}, / and /etc"
 _NAMED: Final = (
     "(!has(self.volumeMounts) || self.volumeMounts.all(mount, has(self.volumes) && "
     "self.volumes.exists(volume, volume.name == mount.name))) && "
@@ -187,6 +227,36 @@ RULES: Final = (
     Rule("spec.resources", "requests of devices must equal their limits", _devices_agree, _DEVICES),
     Rule("spec.prepare.mode", "Inline cannot fetch sources; use Pod or Auto", _inline_is_local, _LOCAL, ("spec",)),
     Rule("spec.podTemplate.volumeMounts", "mount paths must differ", _mounts_differ, _DIFFERENT, ("spec",)),
+    Rule(
+        "spec.podTemplate.volumeMounts",
+        "must not lie inside dataset.mountPath or model.mountPath, which are read-only",
+        _mounts_outside_inputs,
+        _OUTSIDE,
+        ("spec",),
+    ),
+    Rule(
+        "spec.podTemplate.volumeMounts",
+        _FREE_SENTENCE,
+        lambda job: all(_free(path) for path in _trainer_mounts(job)),
+        _FREE,
+        ("spec.podTemplate.volumeMounts[]",),
+    ),
+    Rule("spec.dataset", _FREE_SENTENCE, lambda job: not job.spec.dataset or _free(job.spec.dataset.mount_path), _FREE),
+    Rule("spec.model", _FREE_SENTENCE, lambda job: not job.spec.model or _free(job.spec.model.mount_path), _FREE),
+    Rule(
+        "spec.scheduling.queueName",
+        "gang Kueue needs the name of a LocalQueue",
+        _queue_is_known,
+        "!has(self.gang) || self.gang != 'Kueue' || has(self.queueName)",
+        ("spec.scheduling",),
+    ),
+    Rule(
+        "spec.scheduling.queueName",
+        "is read by gang Kueue and Volcano only",
+        _queue_is_read,
+        "!has(self.queueName) || (has(self.gang) && self.gang in ['Kueue', 'Volcano'])",
+        ("spec.scheduling",),
+    ),
     Rule(
         "spec.podTemplate.volumeMounts",
         "each must name one of podTemplate.volumes",

@@ -86,12 +86,19 @@ def with_condition(
 
 def state_of(conditions: Sequence[Condition]) -> State:
     """Return the one word for a job with `conditions`; a job nothing is said of is Pending."""
+    found = decisive_condition(conditions)
+    row = find_reason(found.type, found.reason) if found else None
+    return row.state if row and row.state else _state_without_reasons(conditions)
+
+
+def decisive_condition(conditions: Sequence[Condition]) -> Condition | None:
+    """Return the condition from which the state of the job follows, or None when none of them decides it."""
     for kind in _DECISIVE:
         found = condition_of(conditions, kind)
         row = find_reason(kind, found.reason) if found else None
         if found and row and row.state and row.status == found.status:
-            return row.state
-    return _state_without_reasons(conditions)
+            return found
+    return None
 
 
 def _state_without_reasons(conditions: Sequence[Condition]) -> State:

@@ -104,6 +104,9 @@ class JobStatus(StatusPart):
     running_time: Timestamp | None = Field(default=None, description="When all pods of an attempt first ran.")
     completion_time: Timestamp | None = Field(default=None, description="When the job was over, well or not.")
     restarts: Number = Field(default=0, description="Failed attempts that were followed by another.")
+    prepare_disruptions: Number = Field(
+        default=0, description="How often the pod that prepares was taken away before it had finished."
+    )
     active_seconds: Number = Field(
         default=0, description="Running time of all ended attempts; runPolicy.activeDeadlineSeconds bounds it."
     )

@@ -1,7 +1,8 @@
 """What has to be fetched from outside before the data can be prepared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from finetune_api.config import HFCausalLM, TrainingConfig
 from finetune_api.job import FinetuneJobSpec
@@ -39,10 +40,22 @@ def _of_hub(config: TrainingConfig) -> list[Fetch]:
     if isinstance(model, HFCausalLM) and _is_hub_name(model.pretrained_model_name_or_path):
         found.append(Fetch("hub-model", model.pretrained_model_name_or_path, model.revision))
     if _is_hub_name(config.tokenizer.name):
-        found.append(Fetch("hub-tokenizer", config.tokenizer.name))
+        found.append(Fetch("hub-tokenizer", config.tokenizer.name, _revision(config.tokenizer.kwargs)))
     loaders = [config.train_loader, *config.eval_loaders_by_label.values()]
-    names = [loader.dataset.hf_name for loader in loaders]
-    return [*found, *(Fetch("hub-dataset", name) for name in names if name not in _FORMATS and _is_hub_name(name))]
+    datasets = [loader.dataset for loader in loaders]
+    return [
+        *found,
+        *(
+            Fetch("hub-dataset", dataset.hf_name, _revision(dataset.hf_kwargs))
+            for dataset in datasets
+            if dataset.hf_name not in _FORMATS and _is_hub_name(dataset.hf_name)
+        ),
+    ]
+
+
+def _revision(kwargs: Mapping[str, Any]) -> str | None:
+    revision = kwargs.get("revision")
+    return str(revision) if revision else None
 
 
 def _is_hub_name(name: str) -> bool:

@@ -1,8 +1,10 @@
 """What every pod of a job has in common: it meets Pod Security *restricted*, whatever its author wrote."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from finetune_api.names import ATTEMPT_LABEL, JOB_UID_LABEL
 from finetune_operator.children.blueprint import Blueprint, Body
 from finetune_operator.children.volumes import OUTPUT, SCRATCH
 from finetune_operator.settings import PodSettings
@@ -55,7 +57,8 @@ def environment(variables: Mapping[str, str]) -> list[Body]:
 
 def container(job: Blueprint, name: str, command: Sequence[str], env: Sequence[Body], mounts: Sequence[Body]) -> Body:
     """Return a container of the trainer image that leaves its last words where Kubernetes reads them."""
-    policy = {"imagePullPolicy": job.spec.image_pull_policy} if job.spec.image_pull_policy else {}
+    pull = job.spec.image_pull_policy or job.settings.pods.image_pull_policy
+    policy = {"imagePullPolicy": pull} if pull else {}
     return {
         "name": name,
         "image": job.image,
@@ -74,10 +77,14 @@ def pod_spec(job: Blueprint) -> Body:
     """Return what all pod specs share; containers and volumes are still to come."""
     spec = job.spec
     scheduling = spec.scheduling
+    own_secrets = (secret.name for secret in spec.image_pull_secrets)
+    secrets = dict.fromkeys([*job.settings.pods.image_pull_secrets, *own_secrets])
     optional: Body = {
-        "imagePullSecrets": [{"name": secret.name} for secret in spec.image_pull_secrets],
+        "imagePullSecrets": [{"name": name} for name in secrets],
         "priorityClassName": scheduling.priority_class_name,
+        "runtimeClassName": scheduling.runtime_class_name,
         "schedulerName": scheduling.scheduler_name,
+        "serviceAccountName": spec.service_account_name,
     }
     return {
         "restartPolicy": "Never",
@@ -89,12 +96,22 @@ def pod_spec(job: Blueprint) -> Body:
     }
 
 
-def placement(job: Blueprint) -> Body:
-    """Return where training pods may run."""
+def placement(job: Blueprint, attempt: int) -> Body:
+    """Return where the training pods of an attempt may run."""
     scheduling = job.spec.scheduling
     optional: Body = {
         "nodeSelector": dict(scheduling.node_selector),
         "tolerations": [one.model_dump(mode="json") for one in scheduling.tolerations],
-        "affinity": dict(scheduling.affinity),
+        "affinity": _together(job, attempt) if scheduling.topology_key else dict(scheduling.affinity),
     }
     return {key: value for key, value in optional.items() if value}
+
+
+def _together(job: Blueprint, attempt: int) -> Body:
+    """The job's affinity, and one of its own: to the other pods of the attempt, within one value of a node label."""
+    affinity: Body = copy.deepcopy(job.spec.scheduling.affinity)
+    own = {JOB_UID_LABEL: job.uid, ATTEMPT_LABEL: str(attempt)}
+    term = {"labelSelector": {"matchLabels": own}, "topologyKey": job.spec.scheduling.topology_key}
+    required = affinity.setdefault("podAffinity", {}).setdefault("requiredDuringSchedulingIgnoredDuringExecution", [])
+    required.append(term)
+    return affinity

@@ -6,13 +6,28 @@ from finetune_api.names import prepare_pod_labels, prepare_pod_name
 from finetune_operator.children.blueprint import Blueprint, Body
 from finetune_operator.children.config_map import CONFIG_FILE
 from finetune_operator.children.fetching import Fetch, fetches_of
+from finetune_operator.children.gang import queue_labels
 from finetune_operator.children.pod import base_environment, container, environment, pod_spec
 from finetune_operator.children.quantities import resources_of
-from finetune_operator.children.volumes import CODE, CONFIG, FETCHED, OUTPUT, bodies, fetching_volumes_of, volumes_of
+from finetune_operator.children.volumes import (
+    CA_FILE,
+    CERTIFICATES,
+    CODE,
+    CONFIG,
+    FETCHED,
+    OUTPUT,
+    SCRATCH,
+    bodies,
+    certificates_of,
+    fetching_volumes_of,
+    volumes_of,
+)
 
 PYTHON: Final = "python"
 CACHE: Final = f"{OUTPUT}/prepared"
 TERMINATION_LOG: Final = "/dev/termination-log"
+_CA_VARIABLES: Final = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""Where the clients of hubs and buckets look for certificates."""
 
 
 def build_prepare_pod(job: Blueprint) -> Body:
@@ -23,29 +38,33 @@ def build_prepare_pod(job: Blueprint) -> Body:
     resources = {"resources": resources_of(job.spec.prepare.resources)}
     fetches = fetches_of(job.spec, job.config)
     fetch = {"initContainers": [_fetch(job, fetches) | resources]} if fetches else {}
+    certificates, _ = bodies(certificates_of(job) if fetches else [])
     metadata = job.metadata(prepare_pod_name(job.name), _labels(job))
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata | {"annotations": dict(job.settings.pods.annotations)},
-        "spec": {**pod_spec(job), **fetch, "containers": [prepare | resources], "volumes": volumes},
+        "spec": {**pod_spec(job), **fetch, "containers": [prepare | resources], "volumes": volumes + certificates},
     }
 
 
 def _labels(job: Blueprint) -> dict[str, str]:
-    return {**job.settings.pods.labels, **prepare_pod_labels(job.name, job.uid)}
+    return {**job.settings.pods.labels, **queue_labels(job), **prepare_pod_labels(job.name, job.uid)}
 
 
 def _command(job: Blueprint) -> list[str]:
-    # The announcement has to lie where launchers that did not prepare look for it.
+    # The announcement lies on the output, where launchers that did not prepare look for it.
     command = [PYTHON, "-u", "-m", "finetune_trainer.prepare", "--config", f"{CONFIG}/{CONFIG_FILE}"]
-    command += ["--cache", CACHE, "--run-dir", OUTPUT, "--termination-log", TERMINATION_LOG]
+    command += ["--cache", CACHE, "--run-dir", f"{SCRATCH}/run-prepare", "--output", OUTPUT, "--job-uid", job.uid]
+    command += ["--resume-from", job.spec.output.resume_from] if job.spec.output.resume_from else []
+    command += ["--termination-log", TERMINATION_LOG]
     return command + (["--code", CODE] if job.spec.code else [])
 
 
 def _fetch(job: Blueprint, fetches: tuple[Fetch, ...]) -> Body:
     _, mounts = bodies(fetching_volumes_of(job))
-    variables = {**job.settings.pods.fetch_environment, **base_environment(offline=False)}
+    trusted = dict.fromkeys(_CA_VARIABLES, f"{CERTIFICATES}/{CA_FILE}") if job.settings.pods.ca_config_map else {}
+    variables = {**trusted, **job.settings.pods.fetch_environment, **base_environment(offline=False)}
     command = [PYTHON, "-u", "-m", "finetune_trainer.fetch", "--to", f"{OUTPUT}/{FETCHED}"]
     command += ["--termination-log", TERMINATION_LOG]
     for fetch in fetches:

@@ -8,6 +8,7 @@ from finetune_api.job.pods import EnvVar, Sidecar, VolumeMount
 from finetune_api.names import master_address, service_name, training_pod_labels, training_pod_name
 from finetune_operator.children.blueprint import Blueprint, Body
 from finetune_operator.children.config_map import CONFIG_FILE
+from finetune_operator.children.gang import Gang, gang_of
 from finetune_operator.children.pod import (
     base_environment,
     container,
@@ -36,7 +37,8 @@ SAVING_MARGIN = 5
 def build_training_pods(job: Blueprint, attempt: int, nodes: int) -> list[Body]:
     """Build the pods of an attempt, by rank."""
     (role,) = build_app(launch_plan(job, attempt, nodes)).roles
-    return [_pod(job, _for_node(role, rank), attempt, rank) for rank in range(nodes)]
+    gang = gang_of(job, attempt, nodes)
+    return [_pod(job, _for_node(role, rank), gang, attempt, rank) for rank in range(nodes)]
 
 
 def launch_plan(job: Blueprint, attempt: int, nodes: int) -> LaunchPlan:
@@ -77,40 +79,46 @@ def _for_node(role: Role, rank: int) -> Role:
     return applied
 
 
-def _pod(job: Blueprint, role: Role, attempt: int, rank: int) -> Body:
+def _pod(job: Blueprint, role: Role, gang: Gang, attempt: int, rank: int) -> Body:
     template = job.spec.pod_template
     volumes, mounts = bodies(volumes_of(job))
     mounts += [_mount(mount) for mount in template.volume_mounts]
-    env = [*(_variable(variable) for variable in template.env), *environment(role.env)]
-    trainer = container(job, "trainer", [role.entrypoint, *role.args], env, mounts)
-    rdma = job.spec.networking.rdma_resource
-    trainer["resources"] = resources_of(job.spec.resources, {rdma: 1} if rdma else None)
-    trainer["ports"] = _ports(job)
     sidecars = [_sidecar(sidecar) for sidecar in template.sidecars]
     name = training_pod_name(job.name, attempt, rank)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": job.metadata(name, _labels(job, attempt, rank)) | {"annotations": _annotations(job)},
+        "metadata": job.metadata(name, _labels(job, gang, attempt, rank)) | {"annotations": _annotations(job, gang)},
         "spec": {
+            **({"schedulerName": gang.scheduler} if gang.scheduler else {}),
             **pod_spec(job),
-            **placement(job),
+            **placement(job, attempt),
             "hostname": name,
             "subdomain": service_name(job.name),
             **({"initContainers": sidecars} if sidecars else {}),
-            "containers": [trainer],
+            "containers": [_trainer(job, role, mounts)],
             "volumes": [*volumes, *(extra_volume(volume) for volume in template.volumes)],
         },
     }
 
 
-def _labels(job: Blueprint, attempt: int, rank: int) -> dict[str, str]:
+def _trainer(job: Blueprint, role: Role, mounts: list[Body]) -> Body:
+    env = [*(_variable(variable) for variable in job.spec.pod_template.env), *environment(role.env)]
+    trainer = container(job, "trainer", [role.entrypoint, *role.args], env, mounts)
+    rdma = job.spec.networking.rdma_resource
+    if rdma and job.settings.pods.rdma_ipc_lock:
+        trainer["securityContext"]["capabilities"]["add"] = ["IPC_LOCK"]
+    resources = resources_of(job.spec.resources, {rdma: 1} if rdma else None)
+    return {**trainer, "resources": resources, "ports": _ports(job)}
+
+
+def _labels(job: Blueprint, gang: Gang, attempt: int, rank: int) -> dict[str, str]:
     own = training_pod_labels(job.name, job.uid, attempt, rank)
-    return {**job.spec.pod_template.labels, **job.settings.pods.labels, **own}
+    return {**job.spec.pod_template.labels, **job.settings.pods.labels, **gang.labels, **own}
 
 
-def _annotations(job: Blueprint) -> dict[str, str]:
-    return {**job.spec.pod_template.annotations, **job.settings.pods.annotations}
+def _annotations(job: Blueprint, gang: Gang) -> dict[str, str]:
+    return {**job.spec.pod_template.annotations, **job.settings.pods.annotations, **gang.annotations}
 
 
 def _ports(job: Blueprint) -> list[Body]:

@@ -12,6 +12,8 @@ OUTPUT: Final = "/output"
 CONFIG: Final = "/etc/finetune"
 CODE: Final = "/code"
 SCRATCH: Final = "/scratch"
+CERTIFICATES: Final = "/etc/ssl/finetune"
+CA_FILE: Final = "ca.crt"
 FETCHED: Final = "fetched"
 """Directory of the output below which fetched inputs lie."""
 
@@ -31,7 +33,17 @@ def volumes_of(job: Blueprint) -> list[Mounted]:
 
 def fetching_volumes_of(job: Blueprint) -> list[Mounted]:
     """Return what the container that fetches sees: no code of the user's, and nothing it could read but the config."""
-    return _basic(job)
+    return [*_basic(job), *certificates_of(job)]
+
+
+def certificates_of(job: Blueprint) -> list[Mounted]:
+    """Return the certificates of a private authority, if the operator's settings name some."""
+    pods = job.settings.pods
+    if pods.ca_config_map is None:
+        return []
+    source = {"name": pods.ca_config_map, "items": [{"key": pods.ca_key, "path": CA_FILE}]}
+    mount = {"name": "certificates", "mountPath": CERTIFICATES, "readOnly": True}
+    return [Mounted(mount, {"name": "certificates", "configMap": source})]
 
 
 def bodies(mounted: list[Mounted]) -> tuple[list[Body], list[Body]]:

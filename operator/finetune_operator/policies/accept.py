@@ -14,11 +14,12 @@ from finetune_api.status import FrozenStatus
 from finetune_operator.children.blueprint import Blueprint, config_hash, gpus_of, processes_per_node
 from finetune_operator.children.fetching import fetches_of
 from finetune_operator.decision import Event
+from finetune_operator.observed import SeenJob
 from finetune_operator.policies.ending import fail
+from finetune_operator.policies.waiting import wait_for_code
+from finetune_operator.settings import Settings
 from finetune_operator.view import View
 
-_CODE_RETRY: Final = 10.0
-"""Seconds between looks for a ConfigMap that is not there yet."""
 _LOST_CONFIG: Final = "spec.config: the ConfigMap with the accepted configuration is gone; create a new job"
 
 
@@ -45,11 +46,22 @@ def accept(view: View) -> View:
         return view.say(ConditionType.STALLED, "PolicyForbids", field=forbidden[0], message=forbidden[1]).stop()
     if view.status.frozen is None:
         if judged.spec.code and view.observed.code_sha256 is None:
-            return _waiting_for_code(view, judged.spec.code.config_map.name)
+            return wait_for_code(view.say(ConditionType.RECONCILING, "Accepting"), judged.spec.code.config_map.name)
         view = _tell_ignored(_freeze(view, judged), judged.ignored)
     elif _lost_config(view, judged.config):
         return fail(view, "ConfigInvalid", message=_LOST_CONFIG)
-    return replace(view, blueprint=_blueprint(view, judged))
+    return replace(view, blueprint=_blueprint(view.job, view.frozen, judged, view.settings))
+
+
+def blueprint_of(job: SeenJob, settings: Settings) -> Blueprint | None:
+    """Return what the children of a job are built from, or None while it is not accepted."""
+    if job.status.frozen is None:
+        return None
+    try:
+        judged = _judged(json.dumps(job.document.get("spec")), job.name)
+    except ConfigInvalid:
+        return None
+    return _blueprint(job, job.status.frozen, judged, settings)
 
 
 def prepare_mode(spec: FinetuneJobSpec, config: TrainingConfig) -> str:
@@ -101,18 +113,17 @@ def _lost_config(view: View, config: TrainingConfig) -> bool:
 
 
 def _forbidden(view: View, spec: FinetuneJobSpec) -> tuple[str, str] | None:
-    wanted = spec.scheduling.priority_class_name
-    if wanted and wanted not in view.settings.priority_classes:
-        known = ", ".join(view.settings.priority_classes) or "none"
-        return "spec.scheduling.priorityClassName", f"{wanted} is not among the allowed classes ({known})"
+    """The first field that asks for what the operator's settings do not allow, and what they do."""
+    settings, scheduling = view.settings, spec.scheduling
+    asked = (
+        ("spec.scheduling.priorityClassName", scheduling.priority_class_name, settings.priority_classes),
+        ("spec.scheduling.runtimeClassName", scheduling.runtime_class_name, settings.runtime_classes),
+        ("spec.serviceAccountName", spec.service_account_name, settings.service_accounts),
+    )
+    for field, wanted, allowed in asked:
+        if wanted and wanted not in allowed:
+            return field, f"{wanted} is not among the allowed ones ({', '.join(allowed) or 'none'})"
     return None
-
-
-def _waiting_for_code(view: View, name: str) -> View:
-    view = view.say(ConditionType.RECONCILING, "Accepting")
-    waiting = f'configmap "{name}" not found'
-    view = view.say(ConditionType.RUNNING, "ObjectMissing", pod=view.job.name, message=waiting)
-    return view.again_after(_CODE_RETRY).stop()
 
 
 def _freeze(view: View, judged: Judged) -> View:
@@ -141,15 +152,14 @@ def _tell_ignored(view: View, ignored: tuple[str, ...]) -> View:
     return view.tell(Event(row.name, row.say(keys=", ".join(ignored)), row.warning))
 
 
-def _blueprint(view: View, judged: Judged) -> Blueprint:
-    frozen = view.frozen
+def _blueprint(job: SeenJob, frozen: FrozenStatus, judged: Judged, settings: Settings) -> Blueprint:
     return Blueprint(
-        name=view.job.name,
-        namespace=view.job.namespace,
-        uid=view.job.uid,
+        name=job.name,
+        namespace=job.namespace,
+        uid=job.uid,
         spec=judged.spec,
         config=judged.config,
-        image=frozen.image or view.settings.trainer_image,
+        image=frozen.image or settings.trainer_image,
         inline=frozen.prepare_mode == "Inline",
-        settings=view.settings,
+        settings=settings,
     )

@@ -25,7 +25,17 @@ def attempt(view: View) -> View:
         return view.again_after(left).stop() if left > 0 else settle(view, verdict)
     if newest.running_time is None:
         return launch(view, newest)
-    return view.say(ConditionType.RUNNING, "Training", attempt=newest.number, nodes=newest.nodes).stop()
+    return _training(view, newest).stop()
+
+
+def _training(view: View, newest: AttemptStatus) -> View:
+    """A run that does not tell how far it is may train all the same, so this is never a failure."""
+    facts = {"attempt": newest.number, "nodes": newest.nodes}
+    error = view.observed.progress_error
+    if error is None:
+        return view.say(ConditionType.RUNNING, "Training", **facts)
+    pod = training_pod_name(view.job.name, newest.number, 0)
+    return view.say(ConditionType.RUNNING, "ProgressUnreachable", pod=pod, message=error, **facts)
 
 
 def _noted(view: View, newest: AttemptStatus, pods: tuple[SeenPod, ...]) -> tuple[View, AttemptStatus]:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from finetune_operator.policies.ending import fail
+from finetune_operator.policies.waiting import wait_of
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View
 
@@ -31,8 +32,8 @@ def _pending(view: View) -> View:
     waited, pod = max(((view.since(created), pod) for pod, created in pods), key=lambda one: one[0])
     if waited < limit:
         return view.again_after(limit - waited)
-    message = pod.wait.message if pod.wait else "It has not started."
-    words = f"Pod {pod.name}: {message}"
+    wait = wait_of(view, pod)
+    words = f"Pod {pod.name}: {wait.message if wait else 'It has not started.'}"
     return fail(view, "DeadlineExceeded", field="pendingDeadlineSeconds", seconds=limit, message=words)
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from finetune_api.reasons import AttemptOutcome, ConditionType
+from finetune_api.reasons import ALREADY_COMPLETE, AttemptOutcome, ConditionType
 from finetune_api.status import AttemptStatus, FailureStatus, OutputsStatus
-from finetune_operator.attempts import Verdict
 from finetune_operator.children.volumes import OUTPUT
+from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
 
@@ -45,14 +45,24 @@ def fruitless_attempts(view: View, *, only: frozenset[AttemptOutcome] | None = N
     return count
 
 
-def complete(view: View, verdict: Verdict) -> View:
-    """End the job well."""
-    view = end_attempt(view, AttemptOutcome.SUCCEEDED, verdict.reason, verdict.message)
-    told = verdict.pod.message
+def complete(view: View, pod: SeenPod, message: str) -> View:
+    """End the job well, through what `pod` says; a finished run that it found in the output counts as this one."""
+    view = end_attempt(view, AttemptOutcome.SUCCEEDED, "Succeeded", message)
+    told = pod.message
     step = told.step if told and told.step is not None else (view.status.progress and view.status.progress.step)
-    view = view.say(ConditionType.COMPLETE, "Succeeded", step="?" if step is None else step)
-    outputs = OutputsStatus(model=f"{OUTPUT}/model", checkpoint=f"{OUTPUT}/checkpoints")
-    return _over(view).report(outputs=outputs, failure=None)
+    reason = ALREADY_COMPLETE if found_complete(pod) else "Succeeded"
+    view = view.say(ConditionType.COMPLETE, reason, step="?" if step is None else step)
+    return _over(view).report(outputs=_outputs(view), failure=None)
+
+
+def found_complete(pod: SeenPod) -> bool:
+    """Whether a pod that ended well found that the run had finished before it began."""
+    return pod.succeeded and pod.message is not None and pod.message.reason == ALREADY_COMPLETE
+
+
+def _outputs(view: View) -> OutputsStatus:
+    checkpoints = view.plans.config.save_folder or f"{OUTPUT}/checkpoints"
+    return OutputsStatus(model=f"{OUTPUT}/model", checkpoint=checkpoints, report=f"{OUTPUT}/report.html")
 
 
 def fail(view: View, reason: str, cause: FailureStatus | None = None, **facts: object) -> View:

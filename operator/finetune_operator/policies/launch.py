@@ -2,12 +2,14 @@
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus
+from finetune_operator.children.gang import gang_of
 from finetune_operator.children.training_pods import build_training_pods
-from finetune_operator.decision import Deletion
+from finetune_operator.decision import Body, Deletion
 from finetune_operator.policies.backoff import backoff
+from finetune_operator.policies.elastic import next_nodes
 from finetune_operator.policies.ending import fail, fruitless_attempts
 from finetune_operator.policies.removal import removal
-from finetune_operator.policies.waiting import say_waiting
+from finetune_operator.policies.waiting import say_waiting, wait_for_code
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
@@ -17,7 +19,7 @@ def begin(view: View) -> View:
     last, progress = view.attempt, view.status.progress
     number = last.number + 1 if last else 0
     first_step = (progress.last_checkpoint_step if progress else None) or 0
-    attempt = AttemptStatus(number=number, nodes=view.spec.nodes, first_step=first_step if last else 0)
+    attempt = AttemptStatus(number=number, nodes=next_nodes(view), first_step=first_step if last else 0)
     return view.report(attempts=(*view.status.attempts, attempt)[-ATTEMPTS_KEPT:])
 
 
@@ -33,15 +35,25 @@ def launch(view: View, attempt: AttemptStatus) -> View:
         left = _backoff_left(view)
         if left > 0:
             return view.again_after(left).stop()
+        if view.spec.code and view.observed.code_sha256 is None:
+            return wait_for_code(view, view.spec.code.config_map.name)
         if view.spec.code and view.observed.code_sha256 != view.frozen.code_sha256:
             return fail(view, "CodeChanged", name=view.spec.code.config_map.name)
+        view = view.creating(*_group(view, attempt))
     view = view.with_attempt(amended(attempt, start_time=attempt.start_time or view.now))
     names = {pod.name for pod in pods}
     bodies = build_training_pods(view.plans, attempt.number, attempt.nodes)
     view = view.creating(*(body for body in bodies if body["metadata"]["name"] not in names))
     ready = sum(pod.running for pod in pods)
     facts = {"attempt": attempt.number, "ready": ready, "nodes": attempt.nodes}
-    return say_waiting(view, ConditionType.RUNNING, pods, "Starting", **facts).stop()
+    complete = len(pods) == attempt.nodes
+    return say_waiting(view, ConditionType.RUNNING, pods, "Starting", complete=complete, **facts).stop()
+
+
+def _group(view: View, attempt: AttemptStatus) -> list[Body]:
+    """What the pods are members of. It may never be seen, where its kind is not watched."""
+    group = gang_of(view.plans, attempt.number, attempt.nodes).group
+    return [group] if group and not view.observed.has(group["kind"], group["metadata"]["name"]) else []
 
 
 def _removals(view: View, attempt: AttemptStatus, earlier: list[SeenPod]) -> list[Deletion]:

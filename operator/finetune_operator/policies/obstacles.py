@@ -4,12 +4,13 @@ from finetune_api.names import (
     config_map_name,
     network_policy_name,
     output_claim_name,
+    pod_group_name,
     prepare_pod_name,
     service_name,
     training_pod_name,
 )
 from finetune_api.reasons import ConditionType
-from finetune_api.status import condition_of
+from finetune_api.status import JobStatus, condition_of
 from finetune_operator.observed import Refusal
 from finetune_operator.view import View
 
@@ -24,13 +25,25 @@ def obstacles(view: View) -> View:
     if foreign is not None:
         view = view.say(ConditionType.STALLED, "ChildForeign", kind=foreign.kind, name=foreign.name)
         return view.again_after(_FOREIGN_RETRY).stop()
-    fresh = [one for one in view.observed.refusals if view.since(one.at) < view.settings.timing.refusal_retry]
-    if fresh:
-        return _refused(view, fresh[0])
+    retry = view.settings.timing.refusal_retry
+    standing = [one for one in view.observed.refusals if not view.observed.exists(one.kind, one.name)]
+    fresh = next((one for one in standing if view.since(one.at) < retry), None)
+    if fresh is not None:
+        return _refused(view, fresh)
+    # While a create is tried again, what its refusal made of the job stands, or it would flap with every retry.
+    left = max((2 * retry - view.since(one.at) for one in standing), default=0.0)
+    return view.again_after(left) if left > 0 else _unstalled(view)
+
+
+def refused(status: JobStatus) -> bool:
+    """Tell whether the status speaks of a create that the API server refused."""
+    return any(one.reason in ("ChildRefused", "QuotaExceeded") for one in status.conditions)
+
+
+def _unstalled(view: View) -> View:
     stalled = condition_of(view.status.conditions, ConditionType.STALLED)
-    if stalled is not None and stalled.status == "True":
-        return view.say(ConditionType.STALLED, "NotStalled")
-    return view
+    moving = stalled is None or stalled.status != "True"
+    return view if moving else view.say(ConditionType.STALLED, "NotStalled")
 
 
 def _refused(view: View, refusal: Refusal) -> View:
@@ -51,4 +64,5 @@ def _names(view: View) -> set[tuple[str, str]]:
     names = {("Pod", training_pod_name(job, attempt, rank)) for rank in range(view.spec.nodes)}
     names |= {("Service", service_name(job)), ("NetworkPolicy", network_policy_name(job))}
     names |= {("ConfigMap", config_map_name(job)), ("Pod", prepare_pod_name(job))}
+    names |= {("PodGroup", pod_group_name(job, attempt))}
     return names | ({("PersistentVolumeClaim", output_claim_name(job))} if view.spec.output.volume is None else set())

@@ -8,7 +8,7 @@ from finetune_api.status import DatasetStatus, FailureStatus, condition_of, is_t
 from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.dataset_report import dataset_of
 from finetune_operator.policies.backoff import backoff
-from finetune_operator.policies.ending import fail
+from finetune_operator.policies.ending import complete, fail, found_complete
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.waiting import say_waiting
 from finetune_operator.seen_pod import SeenPod
@@ -25,16 +25,25 @@ def prepare(view: View) -> View:
         return view
     pod = view.observed.prepare_pod
     if pod is not None and pod.succeeded:
-        return _prepared(view, dataset_of(pod.told)).say(ConditionType.RECONCILING, "Accepted")
+        return _succeeded(view, pod)
     if _is_recorded(view):
         return _replace(view, pod)
     if pod is None:
-        name = prepare_pod_name(view.job.name)
-        view = view.say(ConditionType.DATASET_PREPARED, "Preparing", pod=name)
-        return view.creating(build_prepare_pod(view.plans)).stop()
-    if pod.failed or view.observed.lost(pod):
+        return _create(view)
+    if pod.terminal or view.observed.lost(pod):
         return _failed(view, pod)
-    return say_waiting(view, ConditionType.DATASET_PREPARED, [pod], "Preparing", pod=pod.name).stop()
+    return say_waiting(view, ConditionType.DATASET_PREPARED, [pod], "Preparing", complete=True, pod=pod.name).stop()
+
+
+def _succeeded(view: View, pod: SeenPod) -> View:
+    view = _prepared(view, dataset_of(pod.told)).say(ConditionType.RECONCILING, "Accepted")
+    return complete(view, pod, _words(pod).message) if found_complete(pod) else view
+
+
+def _create(view: View) -> View:
+    pod = prepare_pod_name(view.job.name)
+    view = say_waiting(view, ConditionType.DATASET_PREPARED, (), "Preparing", complete=False, pod=pod)
+    return view.creating(build_prepare_pod(view.plans)).stop()
 
 
 def _told(view: View) -> View:
@@ -63,7 +72,7 @@ def _failed(view: View, pod: SeenPod) -> View:
         view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=said.message)
         return fail(view, said.outcome, cause, message=said.message)
     if pod.removed or pod.rejected or view.observed.lost(pod):
-        return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=said.message).again_after(0).stop()
+        return _disrupted(view, cause)
     restarts = view.status.restarts
     if restarts >= view.spec.run_policy.max_restarts:
         view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=said.message)
@@ -72,17 +81,25 @@ def _failed(view: View, pod: SeenPod) -> View:
     return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=said.message).again_after(0).stop()
 
 
+def _disrupted(view: View, cause: FailureStatus) -> View:
+    """What the cluster did takes nothing from the budget, but may not go on for ever."""
+    count = view.status.prepare_disruptions + 1
+    view = view.report(prepare_disruptions=count)
+    if count >= view.settings.fruitless_disruptions:
+        view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=cause.message)
+        return fail(view, "PreparationDisrupted", cause, count=count, message=cause.message)
+    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=cause.message).again_after(0).stop()
+
+
 def _replace(view: View, pod: SeenPod | None) -> View:
-    if pod is not None:
+    if pod is not None and not pod.gone:
         deletion = removal(view, pod)
         return view.deleting([deletion] if deletion else []).stop()
     since = condition_of(view.recorded.conditions, ConditionType.DATASET_PREPARED)
     waited = view.since(since.last_transition_time) if since else 0.0
-    left = backoff(view.status.restarts, view.settings.timing) - waited
-    if left > 0:
-        return view.again_after(left).stop()
-    view = view.say(ConditionType.DATASET_PREPARED, "Preparing", pod=prepare_pod_name(view.job.name))
-    return view.creating(build_prepare_pod(view.plans)).stop()
+    tries = view.status.restarts + view.status.prepare_disruptions
+    left = backoff(tries, view.settings.timing) - waited
+    return view.again_after(left).stop() if left > 0 else _create(view)
 
 
 def _words(pod: SeenPod) -> TerminationMessage:
@@ -90,4 +107,6 @@ def _words(pod: SeenPod) -> TerminationMessage:
         return pod.message
     outcome = outcome_of_exit(pod.exit_code) if pod.exit_code else Outcome.CRASHED
     text = f"Pod {pod.name} left with exit code {pod.exit_code} and no explanation; see its log."
+    if pod.exit_code is None:
+        text = f"Pod {pod.name} was taken away before it ended."
     return TerminationMessage(outcome=outcome, message=pod.note or text)

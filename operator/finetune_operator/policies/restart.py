@@ -15,7 +15,7 @@ DISRUPTIONS: Final = frozenset({AttemptOutcome.DISRUPTION, AttemptOutcome.NODE_L
 def settle(view: View, verdict: Verdict) -> View:
     """Record how the newest attempt ended and what follows; pods are touched only once this is recorded."""
     if verdict.outcome is AttemptOutcome.SUCCEEDED:
-        return complete(view, verdict)
+        return complete(view, verdict.pod, verdict.message)
     asked = view.attempt is not None and view.attempt.reason == SUSPENDING
     outcome = AttemptOutcome.SUSPENDED if asked and verdict.outcome in DISRUPTIONS else verdict.outcome
     view = end_attempt(view, outcome, verdict.reason, verdict.message)

@@ -6,6 +6,7 @@ from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import condition_of
 from finetune_operator.attempts import SUSPENDING, Verdict, judge
 from finetune_operator.policies.ending import end_attempt
+from finetune_operator.policies.prepare import RETRYING
 from finetune_operator.policies.restart import settle
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended, deletion_of
@@ -69,7 +70,15 @@ def _end(view: View) -> View:
     return end_attempt(view, AttemptOutcome.SUSPENDED, "Suspended", "Suspended by runPolicy.suspend.")
 
 
+def _put_off(view: View) -> View:
+    """The pod that was preparing left because it was asked to, which is no disruption."""
+    preparing = condition_of(view.status.conditions, ConditionType.DATASET_PREPARED)
+    if preparing is None or preparing.status == "True" or preparing.reason == RETRYING:
+        return view
+    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message="the job was suspended meanwhile.")
+
+
 def _suspended(view: View) -> View:
-    view = _end(view).say(ConditionType.SUSPENDED, "Suspended")
+    view = _put_off(_end(view)).say(ConditionType.SUSPENDED, "Suspended")
     running = condition_of(view.status.conditions, ConditionType.RUNNING)
     return (view.say(ConditionType.RUNNING, "Stopped") if running else view).stop()

@@ -63,8 +63,8 @@ FULL: dict[str, Any] = {
     "podTemplate": {
         "labels": {"example.com/team": "a"},
         "env": [{"name": "TOKENIZERS_PARALLELISM", "value": "false"}],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "10Gi"}}],
-        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+        "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "10Gi"}}],
+        "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
         "sidecars": [{"name": "logs", "image": "example.com/logs:1"}],
     },
     "networking": {"rdmaResource": "rdma/hca", "env": [{"name": "NCCL_DEBUG", "value": "INFO"}]},

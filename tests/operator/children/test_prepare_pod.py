@@ -1,9 +1,12 @@
 """The pod that prepares: on a CPU, with the hub's secrets in its init container alone."""
 
+import itertools
 from typing import Any
 
+import finetune_trainer.fetch.__main__ as fetch
 from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.settings import PodSettings, Settings
+from finetune_trainer import prepare
 from support.blueprints import blueprint
 from support.configs import training
 from support.restricted import breaches
@@ -54,3 +57,48 @@ def test_proxies_reach_the_container_that_fetches_alone() -> None:
     proxy = {"name": "HTTPS_PROXY", "value": "http://proxy"}
     assert proxy in spec["initContainers"][0]["env"]
     assert proxy not in spec["containers"][0]["env"]
+
+
+def test_a_private_authority_is_trusted_by_the_container_that_fetches_alone() -> None:
+    settings = Settings(pods=PodSettings(ca_config_map="corporate-ca", ca_key="root.pem"))
+    spec = build_prepare_pod(blueprint(settings, config=training()))["spec"]
+    (fetch,), (prepare,) = spec["initContainers"], spec["containers"]
+    (mount,) = [one for one in fetch["volumeMounts"] if one["name"] == "certificates"]
+    assert {"name": "SSL_CERT_FILE", "value": f"{mount['mountPath']}/ca.crt"} in fetch["env"]
+    assert "certificates" not in [one["name"] for one in prepare["volumeMounts"]]
+    (volume,) = [one for one in spec["volumes"] if one["name"] == "certificates"]
+    assert volume["configMap"] == {"name": "corporate-ca", "items": [{"key": "root.pem", "path": "ca.crt"}]}
+    assert list(breaches(spec)) == []
+
+
+def test_nothing_is_trusted_where_nothing_is_fetched() -> None:
+    settings = Settings(pods=PodSettings(ca_config_map="corporate-ca"))
+    assert "certificates" not in [one["name"] for one in build_prepare_pod(blueprint(settings))["spec"]["volumes"]]
+
+
+def test_images_are_pulled_as_the_job_says_else_as_the_operator_does() -> None:
+    settings = Settings(pods=PodSettings(image_pull_policy="Never", image_pull_secrets=("shared", "own")))
+    spec = build_prepare_pod(blueprint(settings, imagePullSecrets=[{"name": "own"}, {"name": "more"}]))["spec"]
+    assert spec["containers"][0]["imagePullPolicy"] == "Never"
+    assert [secret["name"] for secret in spec["imagePullSecrets"]] == ["shared", "own", "more"]
+    other = build_prepare_pod(blueprint(settings, imagePullPolicy="Always"))["spec"]
+    assert other["containers"][0]["imagePullPolicy"] == "Always"
+
+
+def test_the_output_is_checked_and_the_data_announced_for_this_job() -> None:
+    older = "01234567-89ab-cdef-0123-456789abcdef"
+    output = {"volume": {"persistentVolumeClaim": {"claimName": "results"}}}
+    command = spec_of(output=output)["containers"][0]["command"]
+    given = dict(itertools.pairwise(command))
+    assert (given["--output"], given["--job-uid"], given["--cache"]) == ("/output", "job-uid", "/output/prepared")
+    assert given["--run-dir"].startswith("/scratch/")
+    assert "--resume-from" not in command
+    command = spec_of(output={**output, "resumeFrom": older})["containers"][0]["command"]
+    assert dict(itertools.pairwise(command))["--resume-from"] == older
+
+
+def test_the_trainer_reads_both_command_lines() -> None:
+    spec = spec_of(dataset=SOURCE, config=training(), code={"configMap": {"name": "code"}})
+    for container, parser in ((spec["containers"][0], prepare._parser()), (spec["initContainers"][0], fetch._parser())):
+        read = parser.parse_args(container["command"][4:])
+        assert str(read.termination_log) == container["terminationMessagePath"]

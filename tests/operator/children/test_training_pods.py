@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+from finetune_api.job.pods import RESERVED_CONTAINERS, RESERVED_ENV, RESERVED_VOLUMES
+from finetune_api.job.rules import RESERVED_PATHS
+from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.children.training_pods import build_training_pods
 from finetune_operator.settings import PodSettings, Settings
 from finetune_trainer.launcher.arguments import NodeLaunch, parse_arguments
@@ -125,3 +128,31 @@ def test_placement_and_pull_secrets_are_the_jobs() -> None:
 
 def test_the_same_job_always_gives_the_same_bytes() -> None:
     assert json.dumps(pod(podTemplate=EXTRAS)) == json.dumps(pod(podTemplate=EXTRAS))
+
+
+def test_memory_is_locked_only_where_the_platform_allows_it() -> None:
+    rdma: dict[str, Any] = {"networking": {"rdmaResource": "rdma/hca"}}
+    allowing = Settings(pods=PodSettings(rdma_ipc_lock=True))
+    assert list(breaches(pod(**rdma)["spec"])) == []
+    assert trainer(pod(settings=allowing, **rdma))["securityContext"]["capabilities"]["add"] == ["IPC_LOCK"]
+    assert list(breaches(pod(settings=allowing)["spec"])) == []
+
+
+CODE = {"configMap": {"name": "code"}}
+HUB = {"uri": "hf://org/model"}
+FULL: dict[str, Any] = {"code": CODE, "dataset": {"volume": {"configMap": {"name": "d"}}}, "model": {"source": HUB}}
+
+
+def test_what_the_operator_sets_mounts_or_names_is_what_jobs_may_not() -> None:
+    settings = Settings(pods=PodSettings(ca_config_map="corporate-ca"))
+    bodies = [pod(settings=settings, **FULL), build_prepare_pod(blueprint(settings, nodes=3, **FULL))]
+    containers = [
+        one for body in bodies for one in (*body["spec"].get("initContainers", []), *body["spec"]["containers"])
+    ]
+    assert {one["name"] for one in containers} == set(RESERVED_CONTAINERS)
+    assert {one["name"] for body in bodies for one in body["spec"]["volumes"]} <= set(RESERVED_VOLUMES)
+    assert {one["name"] for one in trainer(bodies[0])["env"]} <= RESERVED_ENV
+    mounted = {one["mountPath"] for one in trainer(bodies[0])["volumeMounts"]} - {"/data", "/model"}
+    assert [
+        path for path in mounted if not any(path == own or path.startswith(f"{own}/") for own in RESERVED_PATHS)
+    ] == []

@@ -1,12 +1,17 @@
 """A new job is judged once, and what every attempt uses is frozen."""
 
 from dataclasses import replace
+from typing import Any
 
-from finetune_api.reasons import State
+import pytest
+
+from finetune_api.reasons import ConditionType, State
+from finetune_api.status import condition_of
 from finetune_operator.settings import Settings
 from support.configs import manifest
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import failed_over, inline_job, job, local_training, running
+from support.restricted import breaches
 
 CODE = {"configMap": {"name": "code"}}
 CHANGED = {"metadata": {"name": "code"}, "data": {"preprocessing.py": "x = 2"}}
@@ -41,13 +46,29 @@ def test_keys_without_effect_are_told() -> None:
     assert cluster.events.count("ConfigKeysIgnored") == 1
 
 
-def test_a_priority_class_outside_the_list_stalls_the_job_until_it_is_allowed() -> None:
-    cluster = FakeCluster(inline_job(scheduling={"priorityClassName": "urgent"}))
+@pytest.mark.parametrize(
+    ("spec", "path", "allowing"),
+    [
+        ({"scheduling": {"priorityClassName": "x"}}, "scheduling.priorityClassName", Settings(priority_classes=("x",))),
+        ({"scheduling": {"runtimeClassName": "x"}}, "scheduling.runtimeClassName", Settings(runtime_classes=("x",))),
+        ({"serviceAccountName": "x"}, "serviceAccountName", Settings(service_accounts=("x",))),
+    ],
+    ids=["priority class", "runtime class", "service account"],
+)
+def test_what_is_not_on_the_list_stalls_the_job_until_it_is_allowed(
+    spec: dict[str, Any], path: str, allowing: Settings
+) -> None:
+    cluster = FakeCluster(inline_job(**spec))
     cluster.settle()
     assert (cluster.status.state, cluster.objects) == (State.STALLED, {})
-    cluster.settings = Settings(priority_classes=("urgent",))
+    told = condition_of(cluster.status.conditions, ConditionType.STALLED)
+    assert told is not None
+    assert told.message == f"The operator's policy forbids spec.{path}: x is not among the allowed ones (none)"
+    cluster.settings = allowing
     cluster.settle()
-    assert cluster.pods()[0]["spec"]["priorityClassName"] == "urgent"
+    pod = cluster.pods()[0]["spec"]
+    assert pod[path.removeprefix("scheduling.")] == "x"
+    assert list(breaches(pod)) == []
 
 
 def test_a_job_waits_for_its_code() -> None:
@@ -75,8 +96,9 @@ def test_a_new_default_image_does_not_change_a_run_midway() -> None:
     cluster.settings = replace(cluster.settings, trainer_image="trainer:2")
     failed_over(cluster)
     cluster.settle()
-    images = {pod["spec"]["containers"][0]["image"] for pod in cluster.pods()}
-    assert images == {"finetune-trainer:latest"}
+    images = {pod["spec"]["containers"][0]["image"] for pod in cluster.pods("Pending")}
+    (image,) = images
+    assert image.startswith("docker.io/library/finetune-trainer@sha256:")
 
 
 def test_the_frozen_configuration_is_not_made_anew_from_another_one() -> None:

@@ -59,3 +59,52 @@ def test_prepared_data_is_not_prepared_again_when_its_pod_is_gone() -> None:
     cluster.remove(cluster.pod(PREPARE))
     cluster.settle()
     assert cluster.names() == ["arc-easy-0-0", "arc-easy-0-1"]
+
+
+def test_evictions_without_end_fail_the_job() -> None:
+    cluster = FakeCluster(job(runPolicy={"maxRestarts": 0}))
+    for _ in range(5):
+        running(cluster)
+        cluster.evict(cluster.pod(PREPARE))
+        cluster.kubelet()
+        cluster.settle()
+        cluster.wait(600)
+    status = cluster.status
+    assert (status.state, status.prepare_disruptions, status.restarts) == (State.FAILED, 5, 0)
+    assert "taken away 5 times" in condition_message(cluster, ConditionType.FAILED)
+
+
+def test_a_pod_that_somebody_deletes_is_made_again_and_counted() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.remove(cluster.pod(PREPARE))
+    cluster.settle()
+    assert (cluster.names(), cluster.status.prepare_disruptions) == ([PREPARE], 1)
+
+
+def test_suspending_is_no_disruption() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert (cluster.names(), cluster.status.state) == ([], State.SUSPENDED)
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert (cluster.names(), cluster.status.prepare_disruptions) == ([PREPARE], 0)
+    assert reason(cluster) == "Preparing"
+
+
+def test_a_finished_run_in_the_output_completes_the_job_before_any_training_pod() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.end(cluster.pod(PREPARE), Outcome.SUCCEEDED, reason="AlreadyComplete", step=40)
+    cluster.settle()
+    assert (cluster.status.state, cluster.status.attempts, cluster.names()) == (State.COMPLETE, (), [PREPARE])
+    assert "nothing is trained again" in condition_message(cluster, ConditionType.COMPLETE)
+    assert cluster.events.count("AlreadyComplete") == 1
+
+
+def condition_message(cluster: FakeCluster, kind: ConditionType) -> str:
+    """The sentence of a condition."""
+    found = condition_of(cluster.status.conditions, kind)
+    assert found is not None
+    return found.message

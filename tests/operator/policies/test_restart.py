@@ -1,7 +1,8 @@
 """Attempts follow each other: never two at once, within the budget, and not for ever."""
 
 from finetune_api.outcomes import Outcome
-from finetune_api.reasons import AttemptOutcome, State
+from finetune_api.reasons import AttemptOutcome, ConditionType, State
+from finetune_api.status import condition_of
 from finetune_operator.settings import Settings
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import failed_over, inline_job, running
@@ -40,6 +41,22 @@ def test_a_pod_on_a_lost_node_is_not_waited_for() -> None:
     assert set(cluster.names()) == {"arc-easy-0-1", *SECOND}
     assert cluster.status.attempts[0].outcome == AttemptOutcome.NODE_LOSS
     assert cluster.status.restarts == 0
+
+
+def test_where_nodes_are_not_watched_their_loss_is_seen_in_the_pods() -> None:
+    cluster = FakeCluster(inline_job())
+    cluster.watches_nodes = False
+    running(cluster)
+    cluster.nodes["node-1"] = "NotReady"
+    cluster.settle()
+    assert len(cluster.status.attempts) == 1
+    cluster.strand()
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert set(cluster.names()) == {"arc-easy-0-1", *SECOND}
+    assert cluster.status.attempts[0].outcome == AttemptOutcome.NODE_LOSS
+    assert cluster.pod("arc-easy-0-1")["metadata"]["deletionTimestamp"]
 
 
 def test_only_pods_of_nodes_that_never_come_back_are_removed_by_force() -> None:
@@ -98,3 +115,15 @@ def test_ten_attempts_are_remembered_and_numbers_go_on() -> None:
         cluster.wait(1000)
     assert [one.number for one in cluster.status.attempts] == list(range(3, 13))
     assert cluster.status.restarts == 12
+
+
+def test_a_finished_run_that_an_attempt_finds_in_the_output_completes_the_job() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.SUCCEEDED, reason="AlreadyComplete")
+    cluster.settle()
+    complete = condition_of(cluster.status.conditions, ConditionType.COMPLETE)
+    assert complete is not None
+    assert (complete.status, complete.reason) == ("True", "AlreadyComplete")
+    assert cluster.status.outputs is not None
+    assert cluster.status.outputs.report == "/output/report.html"
