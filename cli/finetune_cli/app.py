@@ -4,9 +4,15 @@ from typing import Annotated
 
 import typer
 
+from finetune_cli.cluster.logs_command import logs
+from finetune_cli.cluster.status_command import status
+from finetune_cli.cluster.wait_command import wait
 from finetune_cli.preview_command import preview
+from finetune_cli.render_command import render
 from finetune_cli.run_command import run
 from finetune_cli.validate_command import validate
+
+_IN_A_CLUSTER = "Jobs in a cluster"
 
 app = typer.Typer(
     name="finetune",
@@ -18,6 +24,10 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("validate")(validate)
 app.command("preview")(preview)
+app.command("render")(render)
+app.command("status", rich_help_panel=_IN_A_CLUSTER)(status)
+app.command("logs", rich_help_panel=_IN_A_CLUSTER)(logs)
+app.command("wait", rich_help_panel=_IN_A_CLUSTER)(wait)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""What the `finetune` command does about jobs in a cluster: it only reads."""
