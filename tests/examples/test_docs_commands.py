@@ -1,50 +1,18 @@
-"""Every command in the documentation runs.
-
-A fenced block marked `console` holds commands after `$ `; `console slow` is run with the distributed tests, and
-`console hub` needs a model hub, so only its files are checked. A block marked with a language and a path is a
-file that the commands after it use. Commands of one page share a working directory, from top to bottom.
-"""
+"""Every command in the documentation runs; `support.doc_blocks` says how a page marks them."""
 
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from support.doc_blocks import PAGES, blocks, commands
 from support.shell import BIN, ROOT, run
 
-PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md") for page in ROOT.glob(pattern))
-FENCE = re.compile(r"^```(\w+)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)#\s]+)")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, the word after it, and its lines."""
-
-    language: str
-    word: str
-    text: str
-
-    @property
-    def commands(self) -> list[str]:
-        return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
-
-
-def _blocks(page: Path) -> list[Block]:
-    found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [Block(language, word, text) for language, word, text in found]
-
-
-def _commands(kind: str) -> Iterator[str]:
-    for page in PAGES:
-        for block in _blocks(page):
-            if block.language == "console" and block.word == kind:
-                yield from block.commands
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def _workspace(directory: Path) -> Path:
@@ -60,25 +28,23 @@ def _runs_here(command: str) -> bool:
 
 
 def _play(page: Path, workspace: Path, kinds: set[str]) -> None:
-    for block in _blocks(page):
-        if block.language != "console" and block.word:
-            file = workspace / block.word
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text, encoding="utf-8")
+    for block in blocks(page):
+        if block.is_file:
+            block.write(workspace)
         elif block.language == "console" and block.word in kinds:
             for command in filter(_runs_here, block.commands):
                 done = run(command, cwd=workspace, cache=workspace / "cache", timeout=300)
                 assert done.returncode == 0, f"{page.name}: {command}\n{done.stdout}"
 
 
-def test_the_documentation_has_commands() -> None:
-    assert any(command.startswith(".venv/bin/finetune run") for command in _commands("slow"))
-    assert "make demo" in set(_commands(""))
+def test_the_documentation_hascommands() -> None:
+    assert any(command.startswith(".venv/bin/finetune run") for command in commands("slow"))
+    assert "make demo" in set(commands(""))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_quick_commands_run(page: Path, tmp_path: Path) -> None:
-    if not any(block.language == "console" and block.word == "" for block in _blocks(page)):
+    if not any(block.language == "console" and block.word == "" for block in blocks(page)):
         return
     _play(page, _workspace(tmp_path), {""})
 
@@ -86,14 +52,14 @@ def test_quick_commands_run(page: Path, tmp_path: Path) -> None:
 @pytest.mark.distributed
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_all_commands_run_in_their_order(page: Path, tmp_path: Path) -> None:
-    if not any(block.word == "slow" for block in _blocks(page)):
+    if not any(block.word == "slow" for block in blocks(page)):
         return
     _play(page, _workspace(tmp_path), {"", "slow"})
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_every_make_target_that_is_named_exists() -> None:
-    targets = sorted({command.split()[1] for command in _commands("") if command.startswith("make ")})
+    targets = sorted({command.split()[1] for command in commands("") if command.startswith("make ")})
     assert targets
     for target in targets:
         tried = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, check=False)
@@ -101,7 +67,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_commands_that_need_a_hub_name_files_that_exist() -> None:
-    for command in _commands("hub"):
+    for command in commands("hub"):
         program, *arguments = shlex.split(command)
         assert (BIN / Path(program).name).exists()
         for argument in arguments:
@@ -109,10 +75,18 @@ def test_commands_that_need_a_hub_name_files_that_exist() -> None:
                 assert (ROOT / argument).exists(), argument
 
 
+def _anchors(page: Path) -> set[str]:
+    headings = HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    targets = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in target]
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            other = page.parent / target if target else page
+            assert other.exists(), target
+            assert not anchor or anchor in _anchors(other), f"{target}#{anchor}"
 
 
 def test_every_decision_is_in_the_list_of_decisions() -> None:
@@ -124,16 +98,6 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     for page in pages:
         text = (folder / page).read_text(encoding="utf-8")
         assert all(f"\n## {part}\n" in text for part in ("Context", "Decision", "Alternatives", "Consequences"))
-
-
-def test_the_table_of_exit_codes_is_the_table_in_the_code() -> None:
-    from finetune_api.outcomes import ENDINGS
-
-    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) \| (\w+) \|", page, re.MULTILINE)
-    assert sorted((int(code), outcome) for code, outcome in rows) == sorted(
-        (ending.exit_code, ending.outcome.value) for ending in ENDINGS
-    )
 
 
 def test_the_metrics_on_the_page_are_those_that_are_served() -> None:
