@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := api cli operator trainer_image tests benchmarks docs examples
+SOURCES := api charts cli operator trainer_image tests benchmarks docs examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check format lock docs crds bench clean
+.PHONY: help setup demo test test-unit cluster-tools cluster cluster-down check format lock docs crds kustomize bench clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with everything, from hashed locks; afterwards .venv/bin/finetune is the command
 
@@ -29,11 +29,25 @@ demo: setup ## Fine-tune a small GPT-2 on 100 questions, on this machine, withou
 	rm -rf out/demo
 	$(BIN)/finetune run examples/arc-easy/demo.yaml --output out/demo
 
+# Files start in the order of tests/conftest.py, not in that of their number of tests.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest $(PARALLEL)
 
 test-unit: setup ## Run the tests that start no second process (seconds)
-	$(BIN)/pytest -n 2 --dist loadfile -m "not distributed and not gpu"
+	$(BIN)/pytest $(PARALLEL) -m "not distributed and not gpu and not integration and not e2e"
+
+cluster-tools: setup ## Fetch or build what the tests of a cluster run, once (up to 20 minutes)
+	cd tests && ../$(BIN)/python -m cluster.binaries
+
+NODES := 1
+
+cluster: setup ## Start a Kubernetes cluster on this machine with the operator in it, to play with (NODES=2)
+	@PYTHONPATH=tests $(BIN)/python -m cluster up --nodes $(NODES)
+
+cluster-down: ## Remove that cluster and every trace of it
+	@PYTHONPATH=tests $(BIN)/python -m cluster down
 
 check: setup ## Lint, check types and import contracts
 	$(BIN)/ruff check $(SOURCES)
@@ -52,14 +66,19 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra trainer -c requirements/dev.txt -o requirements/trainer.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra operator -c requirements/dev.txt -o requirements/operator.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) -o requirements/uv.txt requirements/uv.in
+	$(BIN)/uv pip compile $(LOCK_FLAGS) -c requirements/dev.txt -o requirements/build.txt requirements/build.in
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-docs: setup ## Write docs/configuration.md anew from the models
+docs: setup ## Write the generated pages of docs/ anew from the models
 	$(BIN)/python docs/generate.py
 
-crds: setup ## Write crds/finetunejobs.yaml anew from the models
+crds: setup ## Write crds/finetunejobs.yaml, and the chart's copy, anew from the models
 	$(BIN)/python -m finetune_api.crd > crds/finetunejobs.yaml
+	cp crds/finetunejobs.yaml charts/finetune-operator/files/finetunejobs.yaml
+
+kustomize: setup ## Write charts/kustomize anew from the chart
+	$(BIN)/python charts/kustomize/generate.py --helm "$$(PYTHONPATH=tests $(BIN)/python -c 'from cluster.binaries import find; print(find("helm"))')"
 
 bench: setup ## Measure the trainer against its peers and the start-up (about ten minutes)
 	$(BIN)/python benchmarks/trainer.py
