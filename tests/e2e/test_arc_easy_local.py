@@ -1,0 +1,102 @@
+"""The example without a hub, on two pods that share a volume, from `kubectl apply` to a model that loads."""
+
+from operator import sub
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.provider import Cluster
+from finetune_api.names import ROLE_LABEL
+from support.arc_runs import step_lines
+from support.example_job import CLAIM, EXAMPLE, NAME, example_job, give_inputs
+from support.helm_release import Release
+from support.shell import finetune
+from support.workspace import Workspace, condition
+
+TOLERANCE = 1e-5
+
+
+def test_two_pods_train_what_two_processes_here_train(
+    cluster: Cluster, release: Release, workspace: Workspace, model: Path, tmp_path: Path
+) -> None:
+    job = example_job(epochs=4)
+    workspace.apply(job)
+    _waits_for_its_inputs(workspace)
+    give_inputs(workspace, model)
+    workspace.until(NAME, lambda status: bool(status.progress and status.progress.step))
+    release.upgrade("logFormat=text")
+    status = workspace.until_state(NAME, "Complete")
+
+    print(workspace.kubectl("get", "ftj"))
+    assert [attempt.outcome for attempt in status.attempts] == ["Succeeded"], "the upgrade disturbed the run"
+    assert status.restarts == 0
+    assert status.dataset
+    assert (status.dataset.rows, status.dataset.dropped) == (100, 0)
+    assert status.progress
+    assert status.progress.step == status.progress.total_steps
+    assert {"AttemptStarted", "Succeeded"} <= set(workspace.reasons(NAME))
+    _the_commands_tell_the_same(workspace)
+
+    output = cluster.claimed_directory(workspace.namespace, CLAIM)
+    if output is None:
+        pytest.skip("the files of this cluster's volumes cannot be read from here")
+    _the_model_loads(output)
+    _the_losses_are_those_of_a_local_run(job, output, model, tmp_path)
+
+
+def _waits_for_its_inputs(workspace: Workspace) -> None:
+    """A missing ConfigMap is named while its pod waits; the job goes on by itself once it is there."""
+    missing = ("arc-easy", "arc-easy-code", "arc-easy-model")
+    status = workspace.until(
+        NAME, lambda status: any(f"ConfigMap {name} " in one.message for one in status.conditions for name in missing)
+    )
+    assert status.state in ("Pending", "Preparing")
+
+
+def _the_commands_tell_the_same(workspace: Workspace) -> None:
+    waited = workspace.finetune("wait", NAME, "--timeout", "10s")
+    assert waited.returncode == 0, waited.stdout
+    shown = workspace.finetune("status", NAME)
+    assert "Complete" in shown.stdout
+    log = workspace.finetune("logs", NAME)
+    assert log.returncode == 0, log.stdout
+    assert "loss" in log.stdout
+    listed = workspace.kubectl("get", "ftj")
+    assert listed.split()[:8] == ["NAME", "STATE", "NODES", "STEP", "LOSS", "ETA", "RESTARTS", "AGE"]
+
+
+def _the_model_loads(output: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    loaded = AutoModelForCausalLM.from_pretrained(output / "model")
+    tokenizer = AutoTokenizer.from_pretrained(output / "model")
+    text = tokenizer("Question: What melts?", return_tensors="pt")
+    assert loaded(**text).logits.isfinite().all()
+
+
+def _the_losses_are_those_of_a_local_run(job: dict[str, object], output: Path, model: Path, work: Path) -> None:
+    manifest = work / "job.yaml"
+    manifest.write_text(yaml.safe_dump(job), encoding="utf-8")
+    mounts = {"arc-easy": EXAMPLE, "arc-easy-code": EXAMPLE, "arc-easy-model": model}
+    options = [option for name, path in mounts.items() for option in ("--mount", f"{name}={path}")]
+    done = finetune("run", manifest, *options, "--output", work / "out", "--nodes", "2", cache=work / "cache")
+    assert done.returncode == 0, done.stdout
+    here = [line["loss"] for line in step_lines(work / "out")]
+    there = [line["loss"] for line in step_lines(output)]
+    assert there == pytest.approx(here, abs=TOLERANCE)
+    assert len(there) > 40
+    print(f"{len(there)} steps; the largest difference of two losses: {max(map(abs, map(sub, here, there)))}")
+
+
+def test_no_pod_of_the_job_sees_a_token_or_may_do_more_than_restricted(workspace: Workspace, model: Path) -> None:
+    give_inputs(workspace, model)
+    workspace.apply(example_job(epochs=1))
+    workspace.until(NAME, lambda status: condition(status, "DatasetPrepared")[0] == "True")
+    prepare = next(pod for pod in workspace.pods(NAME) if pod["metadata"]["labels"][ROLE_LABEL] == "prepare")
+    assert prepare["spec"]["automountServiceAccountToken"] is False
+    assert not any("projected" in volume for volume in prepare["spec"]["volumes"])
+    workspace.kubectl("delete", "finetunejob", NAME, "--cascade=foreground", "--timeout=60s")
+    assert workspace.pods(NAME) == []
+    for kind in ("services", "networkpolicies", "persistentvolumeclaims"):
+        assert workspace.get(kind)["items"] == [], kind
