@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from finetune_trainer.run_spec import RunSpec
 from finetune_trainer.train.evaluate import EvalResult
 from finetune_trainer.train.step import StepResult
 from finetune_trainer.train.timeline import Timeline
+from support.ports import free_port
 from support.training import ALONE, dataset_of, random_rows, split_of, training_config
 
 ROWS = random_rows(12, seed=11)
@@ -32,7 +34,14 @@ def nothing() -> None:
 class Attempt:
     """A journal on an output directory, with what it needs to begin."""
 
-    def __init__(self, folder: Path, model: Path, number: int = 0, changes: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: Path,
+        number: int = 0,
+        changes: dict[str, Any] | None = None,
+        port: int | None = None,
+    ) -> None:
         self.output, self.run_dir = folder / "output", RunDir(folder / f"attempt{number}")
         self.output.mkdir(exist_ok=True)
         self.run_dir.create()
@@ -44,6 +53,7 @@ class Attempt:
             cache=folder / "cache",
             attempt=number,
             job_uid="job",
+            progress_port=port,
         )
         self.rows = dataset_of(ROWS)
         self.timeline = Timeline.of(config, self.rows.lengths)
@@ -78,8 +88,8 @@ def start(tmp_path: Path, gpt2_dir: Path) -> Iterator[Start]:
     """Makes attempts on one output, and closes what they left open."""
     made: list[Attempt] = []
 
-    def make(number: int = 0, changes: dict[str, Any] | None = None) -> Attempt:
-        made.append(Attempt(tmp_path, gpt2_dir, number, changes))
+    def make(number: int = 0, changes: dict[str, Any] | None = None, port: int | None = None) -> Attempt:
+        made.append(Attempt(tmp_path, gpt2_dir, number, changes, port))
         return made[-1]
 
     yield make
@@ -128,6 +138,17 @@ def test_progress_has_percent_speed_and_the_time_that_is_left(attempt: Attempt) 
     last = attempt.told("step")[-1]
     assert (last["step"], last["totalSteps"], last["percent"]) == (3, 6, 50.0)
     assert (last["tokensPerSecond"], last["etaSeconds"]) == (80.0, 1.5)
+
+
+def test_the_page_of_progress_tells_of_the_data_and_of_the_checkpoint_it_begins_with(start: Start) -> None:
+    port = free_port()
+    journal = start(port=port).begin(first=2)
+    with urlopen(f"http://127.0.0.1:{port}/progress", timeout=10) as answer:
+        told = json.load(answer)
+    journal.close(Outcome.SUCCEEDED, "done", 2)
+    assert told["lastCheckpointStep"] == told["step"] == 2
+    tokens = sum(len(row.input_ids) for row in ROWS)
+    assert told["dataset"] == {"rows": len(ROWS), "tokens": tokens, "dropped": 0, "sha256": "abc"}
 
 
 def test_the_console_gets_a_line_per_interval_and_one_for_the_last_step(

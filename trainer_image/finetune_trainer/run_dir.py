@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,7 +190,8 @@ def read_prepared(path: Path) -> Prepared | None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that readers see either the old or the whole new content."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    # Random, because process ids of two containers may be equal.
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
 

@@ -14,6 +14,7 @@ from finetune_api.errors import RunError
 from finetune_api.outcomes import Outcome, exit_code
 from finetune_trainer.data.arrow_file import TokenizedDataset
 from finetune_trainer.data.prepared import PreparedData
+from finetune_trainer.dataset_facts import dataset_facts
 from finetune_trainer.journal import Journal
 from finetune_trainer.metrics import MetricsFile
 from finetune_trainer.observe import RunState, Server, serve
@@ -89,7 +90,13 @@ class RunJournal(Journal):
         self._scalars.open(first)
         samples = [_sample(rows["train"], index, tokenizer) for index in range(3)]
         self._facts["dataset"] = {**describe_data(prepared, rows), "samples": samples}
-        self._state.update(step=first, total_steps=timeline.total_batches)
+        # An attempt begins at the checkpoint of its first step: the newest, until it saves one of its own.
+        self._state.update(
+            step=first,
+            total_steps=timeline.total_batches,
+            dataset=dataset_facts(prepared),
+            last_checkpoint_step=first or None,
+        )
         if first:
             self.message(f"resuming after step {first} of {timeline.total_batches}")
         longest = int(rows["train"].lengths.max())

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_api.errors import ConfigInvalid, Retryable
-from finetune_trainer.checkpoint.claims import Claim, claim, read_claims, refuse_other_jobs, require_newest
+from finetune_trainer.checkpoint.claims import (
+    Claim,
+    claim,
+    inherited_attempts,
+    read_claims,
+    refuse_other_jobs,
+    require_newest,
+)
 
 CONTENDER = """
 import sys
@@ -122,3 +129,10 @@ def test_whatever_the_order_of_arrival_the_highest_number_is_the_newest(
             assert any(earlier.attempt > attempt for earlier in held)
     assert read_claims(output)[0].attempt == max(order)
     assert [json.loads(path.read_text())["uid"] for path in (output / "attempts").iterdir()] == ["job"] * len(held)
+
+
+def test_attempts_follow_those_of_the_job_that_is_continued() -> None:
+    held = [Claim(3, "me", None), Claim(2, "other", None), Claim(0, "other", None)]
+    assert inherited_attempts(held, "me") == 3
+    assert inherited_attempts(held[:1], "me") == 0
+    assert inherited_attempts([], "me") == 0

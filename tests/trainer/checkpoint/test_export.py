@@ -1,6 +1,7 @@
 """The exported model: what Hugging Face's own loaders read, and never half of it."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -75,6 +76,15 @@ def test_an_exported_model_loads_and_equals_the_trained_one(shard_bytes: int, gp
     files = sorted(path.name for path in (tmp_path / "model").glob("*.safetensors"))
     assert len(files) > 3 if shard_bytes == 40_000 else files == ["model.safetensors"]
     assert same(weights(reloaded(tmp_path / "model")), weights(model))
+
+
+def test_its_files_may_be_read_by_whom_the_process_lets(gpt2_dir: Path, tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        export(load_gpt2(gpt2_dir), gpt2_dir, tmp_path)
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.rglob("*.*") if file.is_file()} == {0o664}
 
 
 def test_the_index_of_several_files_names_every_tensor_and_its_bytes(gpt2_dir: Path, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from finetune_api.config import TrainingConfig
 from finetune_api.outcomes import Outcome
+from finetune_trainer.checkpoint.claims import Claim, claim
+from finetune_trainer.data import load_prepared
 from finetune_trainer.prepare import main
 from finetune_trainer.run_dir import PREPARE, RunDir
 
@@ -106,3 +108,69 @@ def test_as_a_program_it_leaves_with_the_code_of_its_outcome(tmp_path: Path, mak
     assert done.returncode == 3
     assert done.stderr.startswith("DatasetInvalid: hf_kwargs.data_dir: ")
     assert "Traceback" not in done.stderr
+
+
+def in_pod(tmp_path: Path, uid: str = "me") -> list[str]:
+    options = {"output": str(tmp_path / "output"), "job-uid": uid, "termination-log": str(tmp_path / "log")}
+    return [text for name, value in options.items() for text in (f"--{name}", value)]
+
+
+@pytest.fixture
+def _mask() -> Any:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_mask")
+def test_in_a_pod_it_tells_of_the_data_and_announces_it_to_all_attempts(
+    tmp_path: Path, make_config: MakeConfig, write_rows: WriteRows, some_rows: SomeRows
+) -> None:
+    write_rows([*some_rows(3), {"prompt": "", "response": "r"}])
+    given = [*arguments(tmp_path, make_config()), *in_pod(tmp_path)]
+    assert main(given) == 0
+    words = json.loads((tmp_path / "log").read_text())
+    assert words["outcome"] == "Succeeded"
+    prepared = load_prepared(tmp_path / "cache/prepared" / words["dataset"]["sha256"])
+    split = prepared.splits["train"]
+    assert words["dataset"] == {"rows": 3, "tokens": split.tokens, "dropped": 1, "sha256": prepared.sha256}
+    record = json.loads((tmp_path / "output/prepared.json").read_text())
+    assert (record["directory"], record["jobUid"]) == (str(prepared.directory), "me")
+    assert split.path.stat().st_mode & 0o777 == 0o664
+    before = split.path.stat().st_mtime_ns
+    assert main(given) == 0
+    assert json.loads((tmp_path / "log").read_text()) == words
+    assert split.path.stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("_mask")
+def test_a_broken_record_is_told_with_its_line_and_announces_nothing(
+    tmp_path: Path, make_config: MakeConfig, write_rows: WriteRows, some_rows: SomeRows
+) -> None:
+    file = write_rows(some_rows(60))
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:56], "{broken", *lines[57:]]) + "\n")
+    assert main([*arguments(tmp_path, make_config()), *in_pod(tmp_path)]) == 3
+    words = json.loads((tmp_path / "log").read_text())
+    assert words["outcome"] == "DatasetInvalid"
+    assert "57" in words["message"]
+    assert "dataset" not in words
+    assert not (tmp_path / "output/prepared.json").exists()
+
+
+@pytest.mark.usefixtures("_mask")
+def test_the_output_of_another_job_is_refused_before_its_data_is_looked_at(
+    tmp_path: Path, make_config: MakeConfig
+) -> None:
+    claim(tmp_path / "output", Claim(0, "other", None))
+    assert main([*arguments(tmp_path, make_config()), *in_pod(tmp_path)]) == 2
+    assert "uid other" in json.loads((tmp_path / "log").read_text())["message"]
+
+
+@pytest.mark.usefixtures("_mask")
+def test_the_data_of_a_finished_job_is_not_prepared_again(tmp_path: Path, make_config: MakeConfig) -> None:
+    claim(tmp_path / "output", Claim(0, "me", None))
+    summary = {"job_uid": "me", "attempt": 0, "outcome": {"outcome": "Succeeded", "step": 4}}
+    (tmp_path / "output/run.json").write_text(json.dumps(summary))
+    assert main([*arguments(tmp_path, make_config()), *in_pod(tmp_path)]) == 0
+    assert json.loads((tmp_path / "log").read_text())["reason"] == "AlreadyComplete"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from finetune_api.outcomes import Outcome
-from finetune_trainer.launcher.agent import torchrun_arguments, wait_for_master
+from finetune_trainer.launcher.agent import torchrun_arguments, wait_for_master, wait_for_name, with_patience
 from support.launching import wait_until
 from support.ports import free_port
 
@@ -35,6 +35,22 @@ def test_a_node_0_that_comes_late_is_waited_for() -> None:
         server.bind(("127.0.0.1", port))
         threading.Timer(0.3, server.listen).start()
         wait_for_master("127.0.0.1", port, 10.0)
+
+
+def test_a_name_that_dns_learns_late_is_waited_for() -> None:
+    answers: list[Exception] = [socket.gaierror(-2, "Name or service not known")] * 3
+
+    def resolve() -> None:
+        if answers:
+            raise answers.pop()
+
+    with_patience(resolve, "job-0-0.job", 29500, 10.0)
+    assert answers == []
+
+
+def test_a_name_that_dns_never_learns_says_what_to_check() -> None:
+    with pytest.raises(TimeoutError, match=r"job-0-0.invalid:29500 within 0 s .* does the job's Service exist"):
+        wait_for_name("job-0-0.invalid", 29500, 0.0)
 
 
 def test_the_rendezvous_is_static_and_without_restarts(tmp_path: Path) -> None:

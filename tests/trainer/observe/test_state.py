@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
+from finetune_api.status import DatasetStatus, ProgressStatus
 from finetune_trainer.observe import RunState
+from finetune_trainer.observe.state import DatasetFacts
 
 
 def test_a_new_run_knows_its_phase_and_nothing_else() -> None:
@@ -12,6 +14,18 @@ def test_a_new_run_knows_its_phase_and_nothing_else() -> None:
     assert snapshot["phase"] == "import"
     assert snapshot["step"] == 0
     assert snapshot["loss"] is snapshot["totalSteps"] is snapshot["percent"] is snapshot["etaSeconds"] is None
+
+
+def test_what_is_told_of_the_data_has_the_names_of_the_jobs_status() -> None:
+    state = RunState()
+    state.update(dataset=DatasetFacts(rows=3, tokens=9, dropped=1, sha256="abc"))
+    told = DatasetStatus.model_validate(state.snapshot()["dataset"])
+    assert told == DatasetStatus(rows=3, tokens=9, dropped=1, sha256="abc")
+
+
+def test_all_of_a_jobs_progress_is_told_under_its_own_names_but_the_end_which_is_told_in_seconds() -> None:
+    names = {field.alias for field in ProgressStatus.model_fields.values()}
+    assert names - set(RunState().snapshot()) == {"estimatedCompletionTime"}
 
 
 def test_an_update_changes_the_named_fields_and_keeps_the_others() -> None:

@@ -12,7 +12,14 @@ from transformers import PreTrainedModel
 
 from finetune_api.config import TrainingConfig
 from finetune_api.errors import ConfigInvalid, Retryable
-from finetune_trainer.checkpoint.claims import Claim, claim, read_claims, refuse_other_jobs, require_newest
+from finetune_trainer.checkpoint.claims import (
+    Claim,
+    claim,
+    inherited_attempts,
+    read_claims,
+    refuse_other_jobs,
+    require_newest,
+)
 from finetune_trainer.checkpoint.manifest import (
     Identity,
     Manifest,
@@ -59,6 +66,7 @@ def claim_output(
     refuse_other_jobs(output, held, uid, resume_from)
     _refuse_other_checkpoints(folder, {uid, resume_from, *(other.uid for other in held)})
     found = newest_checkpoint(output, folder)
+    attempt += inherited_attempts(held, uid)
     own = claim(output, Claim(attempt, uid, found[0].name if found else None), resume_from=resume_from)
     for leftover in abandoned(folder, attempt):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -62,6 +62,11 @@ def require_newest(output: Path, own: Claim) -> None:
         raise Retryable(f"attempt {newest.attempt} has taken over {output}; attempt {own.attempt} leaves it alone")
 
 
+def inherited_attempts(held: list[Claim], uid: str) -> int:
+    """Return what is added to the attempts of job `uid`, which count from 0, so that they follow those it continues."""
+    return 1 + max((other.attempt for other in held if other.uid != uid), default=-1)
+
+
 def refuse_other_jobs(output: Path, held: list[Claim], uid: str, resume_from: str | None) -> None:
     """Raise ConfigInvalid when the output was claimed by a job other than `uid` and `resume_from`."""
     strangers = {other.uid for other in held} - {uid, resume_from}

@@ -79,6 +79,8 @@ def _write_weights(model: PreTrainedModel, folder: Path, world: World, dtype: to
         gathered = {name: tensor for name, tensor in _whole(tensors, shard, dtype) if mine}
         if mine:
             save_file(gathered, folder / file, metadata={"format": "pt"})
+            # It makes files that only their owner can read, whatever the process's mask says.
+            (folder / file).chmod(folder.stat().st_mode & 0o666)
     if world.is_main and len(shards) > 1:
         weight_map = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
         index_file = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}

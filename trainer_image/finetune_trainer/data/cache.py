@@ -79,6 +79,8 @@ class Cache:
     def publish(self, data: PreparedData) -> PreparedData:
         """Complete the directory that `data` was built in and move it to its place; the first one wins."""
         with _explained_disk_errors(self._prepared):
+            for split in data.splits.values():
+                _make_durable(split.path)
             _write_durably(data.directory / MANIFEST, manifest_text(data))
             final = self._prepared / data.sha256
             for _ in range(2):
@@ -128,6 +130,11 @@ def _write_durably(path: Path, text: str) -> None:
     with path.open("w", encoding="utf-8") as handle:
         handle.write(text)
         handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _make_durable(path: Path) -> None:
+    with path.open("rb") as handle:
         os.fsync(handle.fileno())
 
 

@@ -54,7 +54,7 @@ def tokenizer_identity(name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def template_gives_date(name: str, kwargs: Mapping[str, Any]) -> bool:
     """Tell whether the tokenizer's chat template writes today's date."""
-    directory = Path(name) if Path(name).is_dir() else _snapshot("models", name, kwargs.get("revision"))
+    directory = Path(name) if Path(name).is_dir() else hub_snapshot("models", name, kwargs.get("revision"))
     if "strftime_now" in str(kwargs.get("chat_template")):
         return True
     if directory is None:
@@ -80,6 +80,13 @@ def hub_commit(kind: str, name: str, revision: str | None) -> str | None:
     return reference.read_text().strip() if reference.is_file() else revision
 
 
+def hub_snapshot(kind: str, name: str, revision: str | None) -> Path | None:
+    """Return the directory of a repository in the local hub cache; None when it is not there, or `name` is a path."""
+    commit = None if is_local(name) else hub_commit(kind, name, revision)
+    path = _hub_cache() / f"{kind}--{name.replace('/', '--')}" / "snapshots" / (commit or "")
+    return path if commit and path.is_dir() else None
+
+
 def _tokenizer_files(directory: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(directory.rglob("*")):
         if path.suffix not in _TOKENIZER_SUFFIXES or path.name.endswith(".index.json") or not path.is_file():
@@ -89,12 +96,6 @@ def _tokenizer_files(directory: Path) -> Iterator[tuple[str, str]]:
             yield path.name, digest({key: document.get(key) for key in _CONFIG_KEYS})
         elif path.name != "generation_config.json":
             yield str(path.relative_to(directory)), hash_file(path)
-
-
-def _snapshot(kind: str, name: str, revision: str | None) -> Path | None:
-    commit = None if is_local(name) else hub_commit(kind, name, revision)
-    path = _hub_cache() / f"{kind}--{name.replace('/', '--')}" / "snapshots" / (commit or "")
-    return path if commit and path.is_dir() else None
 
 
 def _hub_cache() -> Path:

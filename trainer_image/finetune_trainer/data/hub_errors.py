@@ -39,7 +39,7 @@ def hub_failure(error: BaseException) -> HubFailure | None:
     certain = next((failure for failure in _CERTAIN if failure in found), None)
     if certain or not found:
         return certain
-    return HubFailure.OFFLINE if _is_offline() else HubFailure.NETWORK
+    return HubFailure.OFFLINE if is_offline() else HubFailure.NETWORK
 
 
 def looks_like_path(name: str) -> bool:
@@ -80,6 +80,7 @@ def _by_status(error: BaseException) -> HubFailure | None:
     return HubFailure.NETWORK if status == 429 or status >= 500 else HubFailure.GATED
 
 
-def _is_offline() -> bool:
+def is_offline() -> bool:
+    """Tell whether hub access is switched off."""
     names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)

@@ -14,7 +14,7 @@ from finetune_trainer.data.scan_csv import scan_csv, understands_csv
 from finetune_trainer.data.scan_json import ColumnKinds, scan_json
 from finetune_trainer.data.scan_parquet import parquet_rows
 from finetune_trainer.data.source_errors import explaining
-from finetune_trainer.data.source_files import LOADING_ONLY, DataFile, SourceFiles
+from finetune_trainer.data.source_files import LOADING_ONLY, DataFile, SourceFiles, loaded_from
 
 if TYPE_CHECKING:
     import datasets
@@ -54,7 +54,7 @@ def load_source(dataset: FinetuningDataset, found: SourceFiles, scratch: Path) -
 
         datasets.disable_progress_bars()
         arguments = _load_arguments(dataset, found, scratch)
-        records = datasets.load_dataset(dataset.hf_name, split=dataset.split, **arguments)
+        records = datasets.load_dataset(loaded_from(dataset), split=dataset.split, **arguments)
         origins = _selected(dataset.split, by_split) if by_split is not None else Origins([])
     if len(origins) != len(records):
         origins = Origins([Piece(found.files[0].name if len(found.files) == 1 else dataset.hf_name, len(records))])

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from finetune_api.config.data import FinetuningDataset
 from finetune_api.errors import DatasetInvalid
 from finetune_trainer.data.files import file_patterns, shown
+from finetune_trainer.data.fingerprint import hub_snapshot
 from finetune_trainer.data.hub_errors import is_local as is_directory
+from finetune_trainer.data.hub_errors import is_offline
 from finetune_trainer.data.source_errors import FORMATS, check_paths, explaining, no_match, unknown_split
 
 # Arguments of load_dataset that its builder does not take.
@@ -55,7 +57,7 @@ def find_files(dataset: FinetuningDataset) -> SourceFiles:
         with TemporaryDirectory(prefix="finetune-") as scratch:
             if _lies_here(dataset):
                 kwargs.setdefault("cache_dir", scratch)
-            builder = datasets.load_dataset_builder(dataset.hf_name, **kwargs)
+            builder = datasets.load_dataset_builder(loaded_from(dataset), **kwargs)
         by_split = {str(split): list(files) for split, files in (builder.config.data_files or {}).items()}
     wanted = _splits_read(dataset.split, list(by_split))
     for name in wanted:
@@ -72,9 +74,20 @@ def find_files(dataset: FinetuningDataset) -> SourceFiles:
     return SourceFiles(builder.name, files, is_local)
 
 
+def loaded_from(dataset: FinetuningDataset) -> str:
+    """Return what `datasets` is told to load: where hub access is off, the hub's cache stands for a name of the hub.
+
+    Left to itself `datasets` finds offline only what it has loaded before, not what was merely fetched.
+    """
+    name = dataset.hf_name
+    if name in FORMATS or not is_offline():
+        return name
+    return str(hub_snapshot("datasets", name, dataset.hf_kwargs.get("revision")) or name)
+
+
 def _lies_here(dataset: FinetuningDataset) -> bool:
     names = file_patterns(dataset.hf_kwargs.get("data_files"))
-    return (dataset.hf_name in FORMATS or is_directory(dataset.hf_name)) and not any("://" in n for n in names)
+    return (dataset.hf_name in FORMATS or is_directory(loaded_from(dataset))) and not any("://" in n for n in names)
 
 
 def _splits_read(split: str, existing: list[str]) -> list[str]:

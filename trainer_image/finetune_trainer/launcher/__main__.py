@@ -5,11 +5,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from finetune_api.errors import RunError
 from finetune_api.outcomes import TerminationMessage
+from finetune_trainer.container import leave_last_words, share_files_with_group
+from finetune_trainer.launcher.announce import require_prepared
 from finetune_trainer.launcher.arguments import NodeLaunch, parse_arguments
 from finetune_trainer.launcher.parent_death import die_with_parent
 from finetune_trainer.launcher.signals import SignalInbox
 from finetune_trainer.launcher.supervise import NodeRun
+from finetune_trainer.preflight import preflight
 from finetune_trainer.run_dir import RunDir
 
 
@@ -17,21 +21,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the node and leave its termination message; returns the exit code of the outcome."""
     die_with_parent()
     launch = parse_arguments(argv)
+    if launch.termination_log is not None:
+        share_files_with_group()
     with SignalInbox() as inbox:
         run_dir = RunDir(launch.run_dir)
         run_dir.create()
         run_dir.write_pid("launcher", os.getpid())
-        message = NodeRun(launch, inbox).run()
+        message = _settled(launch, inbox) or NodeRun(launch, inbox).run()
         _leave(launch, run_dir, message)
     return message.exit_code
+
+
+def _settled(launch: NodeLaunch, inbox: SignalInbox) -> TerminationMessage | None:
+    """The last words of an attempt that ends before it begins; None for one that may begin."""
+    try:
+        over = preflight(launch.output, uid=launch.job_uid, attempt=launch.attempt, resume_from=launch.resume_from)
+        if over is None and launch.prepare == "done":
+            require_prepared(launch, stopped=inbox.has_any)
+    except RunError as error:
+        over = TerminationMessage(outcome=error.outcome, message=str(error))
+    if over is not None:
+        print(f"{over.reason}: {over.message}", file=sys.stderr, flush=True)
+    return over
 
 
 def _leave(launch: NodeLaunch, run_dir: RunDir, message: TerminationMessage) -> None:
     with suppress(OSError):  # the exit code says the same, and a full disk must not change it
         run_dir.write_termination(message)
     if launch.termination_log is not None:
-        with suppress(OSError):
-            launch.termination_log.write_text(message.to_json(), encoding="utf-8")
+        leave_last_words(launch.termination_log, message)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from finetune_trainer.launcher.parent_death import PARENT_PID, die_with_parent
@@ -19,6 +19,7 @@ from finetune_trainer.run_dir import write_atomically
 
 _CONNECT_SECONDS = 2.0
 _RETRY_SECONDS = 0.2
+_TELL_SECONDS = 30.0
 _MONITOR_SECONDS = 0.1
 _RANK_PREFIX = "TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE"
 
@@ -31,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     codes: dict[int, int] = {}
     error: str | None = None
     try:
-        if options.node_rank > 0:
-            wait_for_master(options.master_addr, options.master_port, options.join_timeout)
+        # Node 0 listens itself, and connects to itself by name.
+        wait = wait_for_master if options.node_rank > 0 else wait_for_name
+        wait(options.master_addr, options.master_port, options.join_timeout)
         codes = _run_ranks(options)
     except Exception as failure:
         error = f"torchrun could not run the ranks of node {options.node_rank}: {failure}"
@@ -47,18 +49,37 @@ def wait_for_master(host: str, port: int, timeout: float) -> None:
 
     Every try is short: the kernel's own answer to a dropped SYN is to back off for minutes.
     """
-    deadline = time.monotonic() + timeout
+    with_patience(lambda: socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close(), host, port, timeout)
+
+
+def wait_for_name(host: str, port: int, timeout: float) -> None:
+    """Return once node 0's name is known: it meets the others under the name that they use; raises as above."""
+    with_patience(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), host, port, timeout)
+
+
+def with_patience(attempt: Callable[[], object], host: str, port: int, timeout: float) -> None:
+    """Call `attempt` until it raises no OSError, saying now and then what is waited for."""
+    began = told = time.monotonic()
     while True:
         try:
-            socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+            attempt()
             return
         except OSError as failure:
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > began + timeout:
                 raise TimeoutError(
-                    f"node 0 could not be reached at {host}:{port} within {timeout:g} s ({failure}); "
-                    "is its pod running, and may this one connect to it?"
+                    f"node 0 could not be reached at {host}:{port} within {timeout:g} s ({failure}); {_advice(failure)}"
                 ) from failure
+            if now > told + _TELL_SECONDS:
+                told = now
+                print(f"waiting for node 0 at {host}:{port} for {now - began:.0f} s: {failure}", flush=True)
         time.sleep(_RETRY_SECONDS)
+
+
+def _advice(failure: OSError) -> str:
+    if isinstance(failure, socket.gaierror):
+        return "does its pod have an address, does the job's Service exist, and does the cluster's DNS answer?"
+    return "is its pod running, and may this one connect to it?"
 
 
 def torchrun_arguments(options: argparse.Namespace) -> list[str]:

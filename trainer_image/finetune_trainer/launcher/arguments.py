@@ -84,7 +84,9 @@ def agent_command(launch: NodeLaunch) -> list[str]:
         *(sys.executable, "-u", "-m", launch.agent_module, "--run-dir", str(launch.run_dir)),
         *("--nnodes", str(launch.nnodes), "--node-rank", str(launch.node_rank)),
         *("--nproc-per-node", str(launch.nproc_per_node)),
-        *("--master-addr", launch.master_addr, "--master-port", str(launch.master_port)),
+        # A node alone needs no name server to find itself.
+        *("--master-addr", launch.master_addr if launch.nnodes > 1 else "127.0.0.1"),
+        *("--master-port", str(launch.master_port)),
         *("--run-id", f"{launch.job_uid}-{launch.attempt}", "--worker-module", launch.worker_module),
         *("--join-timeout", str(launch.join_timeout)),
     ]
@@ -136,7 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--grace", type=float, default=30.0, help="seconds between a request to leave and the kill")
     add("--progress-port", type=int, help="serve /progress and /metrics on rank 0")
     add("--termination-log", type=Path, help="write the termination message here too")
-    add("--join-timeout", type=float, default=300.0, help="seconds for all nodes to find each other")
+    # Nodes may be many minutes apart when one of them has to pull the image first.
+    add("--join-timeout", type=float, default=1800.0, help="seconds for all nodes to find each other")
     add("--worker-module", default="finetune_trainer.worker", help=argparse.SUPPRESS)
     add("--prepare-module", default="finetune_trainer.prepare", help=argparse.SUPPRESS)
     add("--agent-module", default="finetune_trainer.launcher.agent", help=argparse.SUPPRESS)

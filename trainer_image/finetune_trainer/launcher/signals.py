@@ -34,6 +34,10 @@ class SignalInbox:
         """Have `selector` wake up when a signal arrives."""
         selector.register(self._reader, selectors.EVENT_READ)
 
+    def has_any(self) -> bool:
+        """Whether a signal has come that nobody has taken yet."""
+        return bool(self._received)
+
     def take(self) -> list[signal.Signals]:
         """The signals received since the last call, in order; a hang-up counts as SIGTERM."""
         with suppress(BlockingIOError):

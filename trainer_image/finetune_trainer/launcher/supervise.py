@@ -150,7 +150,8 @@ class NodeRun:
         if prepared is None:
             self._kill_everything()
         elif self._launch.nnodes > 1:
-            announce(self._launch, prepared)
+            launch = self._launch
+            announce(launch.output, prepared, job_uid=launch.job_uid, attempt=launch.attempt)
 
     def _note_deaths(self) -> None:
         for process in self._everything():

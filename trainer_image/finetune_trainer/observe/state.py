@@ -30,6 +30,21 @@ class Progress:
     """Unix seconds."""
     last_step_time: float | None = None
     """Unix seconds."""
+    dataset: "DatasetFacts | None" = None
+    """The prepared data, from the moment it is known."""
+
+
+class DatasetFacts(TypedDict):
+    """What is told of the prepared data."""
+
+    rows: int
+    """To train on."""
+    tokens: int
+    """In them, without padding."""
+    dropped: int
+    """Rows of the source that were left out."""
+    sha256: str
+    """Of the prepared content."""
 
 
 class ProgressFields(TypedDict, total=False):
@@ -47,9 +62,10 @@ class ProgressFields(TypedDict, total=False):
     last_checkpoint_step: int | None
     last_checkpoint_time: float | None
     last_step_time: float | None
+    dataset: DatasetFacts | None
 
 
-Fact = str | float | None
+Fact = str | float | DatasetFacts | None
 
 
 class RunState:

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from finetune_trainer.data.arrow_file import TokenizedRow
-
-IGNORED = -100
+from finetune_trainer.data.assembly import IGNORED
 
 
 class Layout(StrEnum):

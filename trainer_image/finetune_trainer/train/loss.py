@@ -5,7 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from finetune_trainer.train.layouts import IGNORED, Microbatch
+from finetune_trainer.data.assembly import IGNORED
+from finetune_trainer.train.layouts import Microbatch
 
 
 def loss_sum(model: nn.Module, microbatch: Microbatch) -> Tensor:
