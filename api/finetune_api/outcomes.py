@@ -1,9 +1,10 @@
 """How a run ends: exit codes, reasons and retry policies in one table, and the termination message."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -115,19 +116,22 @@ class TerminationMessage(BaseModel):
             object.__setattr__(self, "exit_code", exit_code(self.outcome))
         return self
 
-    def to_json(self) -> str:
-        """Return JSON of at most 4,096 UTF-8 bytes: the traceback gives way first, keeping its end."""
-        if _fits(self._json(self.message, self.traceback)):
-            return self._json(self.message, self.traceback)
-        trace = self.traceback or ""
-        kept = _longest(len(trace), lambda n: _fits(self._json(self.message, _last(trace, n))))
-        if kept is not None:
-            return self._json(self.message, _last(trace, kept))
-        kept = _longest(len(self.message), lambda n: _fits(self._json(self.message[:n], None)))
-        return self._json(self.message[: kept or 0], None)
+    def to_json(self, facts: Mapping[str, object] = MappingProxyType({})) -> str:
+        """Return JSON of at most 4,096 UTF-8 bytes: the traceback gives way first, keeping its end.
 
-    def _json(self, message: str, traceback: str | None) -> str:
-        fields = self.model_dump(mode="json", exclude={"message", "traceback"})
+        `facts`, which must be small, stand beside the message as further keys.
+        """
+        if _fits(self._json(facts, self.message, self.traceback)):
+            return self._json(facts, self.message, self.traceback)
+        trace = self.traceback or ""
+        kept = _longest(len(trace), lambda n: _fits(self._json(facts, self.message, _last(trace, n))))
+        if kept is not None:
+            return self._json(facts, self.message, _last(trace, kept))
+        kept = _longest(len(self.message), lambda n: _fits(self._json(facts, self.message[:n], None)))
+        return self._json(facts, self.message[: kept or 0], None)
+
+    def _json(self, facts: Mapping[str, object], message: str, traceback: str | None) -> str:
+        fields = {**self.model_dump(mode="json", exclude={"message", "traceback"}), **facts}
         fields |= {"message": _encodable(message), "traceback": traceback and _encodable(traceback)}
         return json.dumps(fields, ensure_ascii=False)
 

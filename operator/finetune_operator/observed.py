@@ -118,6 +118,8 @@ class Observed:
     """What rank 0 told since the last status, if it is time to write it."""
     dataset: DatasetStatus | None = None
     """What rank 0 told of the data that it prepared itself."""
+    first_step: int | None = None
+    """The step after which rank 0 says that its attempt began."""
     progress_error: str | None = None
     """Why rank 0 has not told its progress for a while, in one sentence; None when it has."""
     refusals: tuple[Refusal, ...] = ()
@@ -167,6 +169,7 @@ class Surroundings:
     """The ConfigMap of `spec.code`."""
     progress: ProgressStatus | None = None
     dataset: DatasetStatus | None = None
+    first_step: int | None = None
     progress_error: str | None = None
     refusals: tuple[Refusal, ...] = field(default=())
     missing: tuple[Missing, ...] = ()
@@ -188,6 +191,7 @@ def observe(job: SeenJob, around: Surroundings) -> Observed:
         code_sha256=None if around.code is None else content_hash(around.code),
         progress=around.progress,
         dataset=around.dataset,
+        first_step=around.first_step,
         progress_error=around.progress_error,
         refusals=around.refusals,
         missing=around.missing,

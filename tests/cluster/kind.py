@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
-from cluster.binaries import ToolMissing
+from cluster.binaries import ToolMissing, find
 from cluster.images.image import IMAGES, OPERATOR, REPOSITORY, TRAINER, Image
 from cluster.volumes import VolumePool
 
@@ -57,7 +57,7 @@ class KindCluster:
     def _create(self) -> None:
         config = self.directory / "kind.json"
         config.write_text(json.dumps(cluster_config(self._nodes, self.volumes.here)), encoding="utf-8")
-        self.volumes.here.mkdir()
+        self.volumes.make_directories()
         self._stack.callback(self._run, ["kind", "delete", "cluster", "--name", self.name, *self._own_kubeconfig()])
         wait = ("--wait", "180s")
         self._run(
@@ -67,7 +67,9 @@ class KindCluster:
         for image in images:
             self._run(build_command(image))
         self._run(["kind", "load", "docker-image", *(image.name for image in images), "--name", self.name])
-        self.volumes.create(self.kubeconfig)
+        objects = self.directory / "volumes.json"
+        objects.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": self.volumes.objects()}))
+        self._run(["kubectl", *self._own_kubeconfig(), "apply", "--filename", objects])
 
     def _own_kubeconfig(self) -> tuple[str | Path, ...]:
         return ("--kubeconfig", self.kubeconfig)
@@ -90,7 +92,8 @@ def build_command(image: Image) -> list[str | Path]:
 
 
 def _run(command: Sequence[str | Path]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    found = shutil.which(str(command[0])) or find(str(command[0]))
+    done = subprocess.run([found, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_LAST_WORDS:])
         raise ToolMissing(f"{' '.join(map(str, command[:3]))} failed:\n{said}")

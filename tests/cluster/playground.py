@@ -27,9 +27,9 @@ Say = Callable[[str], None]
 def up(nodes: int, say: Say) -> int:
     """Start a cluster in the background and wait until it is there; returns an exit code."""
     if state := _state():
-        say(f"It is up already.\n{welcome(state)}")
+        say(f"It is up already.\n{_welcome(state)}")
         return 0
-    log = cache.root() / "playground.log"
+    log = _log()
     log.parent.mkdir(parents=True, exist_ok=True)
     say(f"Starting a cluster of {nodes} node(s); the first time this builds Kubernetes and the images. Log: {log}")
     with log.open("wb") as file:
@@ -50,7 +50,7 @@ def up(nodes: int, say: Say) -> int:
         process.terminate()
         process.wait()
         return 130
-    say(welcome(state))
+    say(_welcome(state))
     return 0
 
 
@@ -58,8 +58,9 @@ def down(say: Say) -> int:
     """End the cluster, or remove what a killed one left; returns an exit code."""
     if state := _state():
         _end(int(state["pid"]))
-    with claim.claimed(cache.root() / "cluster"):  # waits for nothing: who holds it now is somebody else
-        pass
+    with claim.claimed(cache.root() / "cluster", patience=30.0):
+        pass  # claiming removes what an earlier cluster left; the one just ended may need a moment for that
+    _log().unlink(missing_ok=True)
     say(f"No cluster runs. Built programs and images stay for the next one: {cache.root()}")
     return 0
 
@@ -67,14 +68,14 @@ def down(say: Say) -> int:
 def status(say: Say) -> int:
     """Say whether a cluster is up; returns 1 when none is."""
     state = _state()
-    say(welcome(state) if state else "No cluster is up; `make cluster` starts one.")
+    say(_welcome(state) if state else "No cluster is up; `make cluster` starts one.")
     return 0 if state else 1
 
 
 def hold(nodes: int) -> int:
     """Be the cluster until SIGTERM."""
     signal.signal(signal.SIGTERM, _leave)
-    with LocalCluster(nodes) as cluster:
+    with LocalCluster(nodes, patience=0.0) as cluster:
         chart = _install(cluster)
         content = {"pid": os.getpid(), "kubeconfig": str(cluster.kubeconfig), "nodes": nodes, "chart": chart}
         state = _state_file()
@@ -84,13 +85,13 @@ def hold(nodes: int) -> int:
             signal.pause()
 
 
-def welcome(state: dict[str, Any]) -> str:
+def welcome(state: dict[str, Any], kubectl: str) -> str:
     """Return what a person does next."""
-    kubectl, sample = find("kubectl"), "examples/arc-easy/arc-easy-local-job.yaml"
+    sample = "examples/arc-easy/arc-easy-local-job.yaml"
     lines = [
         f"A cluster of {state['nodes']} node(s) is up.",
         f"  export KUBECONFIG={state['kubeconfig']}",
-        f"  export PATH=$PATH:{kubectl.parent}",
+        f"  export PATH=$PATH:{Path(kubectl).parent}",
         "  kubectl get nodes",
     ]
     if state["chart"]:
@@ -104,8 +105,7 @@ def _install(cluster: LocalCluster) -> bool:
     """Install the operator from the images just built, where its chart exists."""
     if not (_CHART / "Chart.yaml").exists():
         return False
-    names = (("image", cluster.operator_image), ("trainer.image", cluster.trainer_image))
-    values = [f"--set={key}.{part}" for key, image in names for part in _parts(image)]
+    values = chart_values(cluster.operator_image, cluster.trainer_image)
     release = ("upgrade", "--install", "finetune-operator", _CHART, "--namespace", "finetune-system")
     more = ("--create-namespace", "--wait", "--timeout", "2m", "--kubeconfig", cluster.kubeconfig)
     done = subprocess.run([find("helm"), *release, *more, *values], check=False)
@@ -114,9 +114,17 @@ def _install(cluster: LocalCluster) -> bool:
     return not done.returncode
 
 
-def _parts(image: str) -> tuple[str, str]:
-    repository, _, tag = image.rpartition(":")
-    return f"repository={repository}", f"tag={tag}"
+def chart_values(operator_image: str, trainer_image: str) -> list[str]:
+    """Return helm's arguments that make the chart use these images."""
+    values = []
+    for key, image in (("image", operator_image), ("trainer.image", trainer_image)):
+        repository, _, tag = image.rpartition(":")
+        values += [f"--set={key}.repository={repository}", f"--set={key}.tag={tag}"]
+    return values
+
+
+def _welcome(state: dict[str, Any]) -> str:
+    return welcome(state, str(find("kubectl")))
 
 
 def _end(pid: int) -> None:
@@ -126,6 +134,10 @@ def _end(pid: int) -> None:
         if time.monotonic() > deadline:
             raise ToolMissing(f"process {pid}, which holds the cluster, does not end")
         time.sleep(0.1)
+
+
+def _log() -> Path:
+    return cache.root() / "playground.log"
 
 
 def _state_file() -> Path:

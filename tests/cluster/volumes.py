@@ -25,10 +25,14 @@ class VolumePool:
     count: int = 40
 
     def create(self, kubeconfig: Path) -> None:
-        """Make the directories, owned by root as a fresh disk's: pods need their fsGroup to write there."""
+        """Make directories and objects. Root owns them, as it owns a fresh disk: pods need an fsGroup to write."""
+        self.make_directories()
+        kubectl(kubeconfig, "apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": self.objects()})
+
+    def make_directories(self) -> None:
+        """Make the directories alone."""
         for number in range(self.count):
             (self.here / str(number)).mkdir(parents=True, mode=0o755)
-        kubectl(kubeconfig, "apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": self.objects()})
 
     def objects(self) -> list[Body]:
         """Return the storage class, the cluster's default, and a volume for each directory."""

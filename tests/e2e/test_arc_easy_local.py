@@ -8,8 +8,9 @@ import yaml
 
 from cluster.provider import Cluster
 from finetune_api.names import ROLE_LABEL
+from finetune_api.status import JobStatus
 from support.arc_runs import step_lines
-from support.example_job import CLAIM, EXAMPLE, NAME, example_job, give_inputs
+from support.example_job import CLAIM, EXAMPLE, NAME, example_job, give_code, give_data_and_model, give_inputs
 from support.helm_release import Release
 from support.shell import finetune
 from support.workspace import Workspace, condition
@@ -22,8 +23,7 @@ def test_two_pods_train_what_two_processes_here_train(
 ) -> None:
     job = example_job(epochs=4)
     workspace.apply(job)
-    _waits_for_its_inputs(workspace)
-    give_inputs(workspace, model)
+    _waits_for_its_inputs(workspace, model)
     workspace.until(NAME, lambda status: bool(status.progress and status.progress.step))
     release.upgrade("logFormat=text")
     status = workspace.until_state(NAME, "Complete")
@@ -45,13 +45,20 @@ def test_two_pods_train_what_two_processes_here_train(
     _the_losses_are_those_of_a_local_run(job, output, model, tmp_path)
 
 
-def _waits_for_its_inputs(workspace: Workspace) -> None:
-    """A missing ConfigMap is named while its pod waits; the job goes on by itself once it is there."""
-    missing = ("arc-easy", "arc-easy-code", "arc-easy-model")
-    status = workspace.until(
-        NAME, lambda status: any(f"ConfigMap {name} " in one.message for one in status.conditions for name in missing)
-    )
-    assert status.state in ("Pending", "Preparing")
+def _waits_for_its_inputs(workspace: Workspace, model: Path) -> None:
+    """What is missing is named while a pod waits for it; the job goes on by itself once it is there."""
+    _until_named(workspace, "arc-easy-code")
+    assert workspace.pods(NAME) == [], "a pod that cannot run was made"
+    give_code(workspace)
+    _until_named(workspace, "arc-easy", "arc-easy-model")
+    give_data_and_model(workspace, model)
+
+
+def _until_named(workspace: Workspace, *names: str) -> None:
+    def named(status: JobStatus) -> bool:
+        return all(any(f'"{name}"' in one.message for one in status.conditions) for name in names)
+
+    assert workspace.until(NAME, named, seconds=60).state in ("Pending", "Preparing")
 
 
 def _the_commands_tell_the_same(workspace: Workspace) -> None:

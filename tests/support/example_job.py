@@ -41,6 +41,16 @@ def make_model(directory: Path) -> Path:
 
 def give_inputs(workspace: Workspace, model: Path, *, data: Path = EXAMPLE, code: Path | None = None) -> None:
     """Make the ConfigMaps of the example's data, code and model."""
-    workspace.config_map("arc-easy", data / "train.jsonl", data / "validation.jsonl")
+    give_code(workspace, code)
+    give_data_and_model(workspace, model, data)
+
+
+def give_code(workspace: Workspace, code: Path | None = None) -> None:
+    """Make the ConfigMap of the example's code."""
     workspace.config_map("arc-easy-code", code or EXAMPLE / "preprocessing.py")
+
+
+def give_data_and_model(workspace: Workspace, model: Path, data: Path = EXAMPLE) -> None:
+    """Make the ConfigMaps of the example's data and model."""
+    workspace.config_map("arc-easy", data / "train.jsonl", data / "validation.jsonl")
     workspace.config_map("arc-easy-model", *sorted(model.iterdir()))

@@ -69,6 +69,8 @@ class FakeApiServer:
         self.token: str | None = None
         """What every request has to carry, when it is set."""
         self.groups = sorted({(one.group, one.version) for one in DISCOVERED})
+        self.break_watches = False
+        """Every watch ends with an error that is not about versions."""
         self.delay: Callable[[], float] = lambda: 0.0
         self._changed = asyncio.Condition()
         self._streams: set[asyncio.Task[Any]] = set()
@@ -119,8 +121,8 @@ class FakeApiServer:
     def put(self, plural: str, body: Mapping[str, Any], namespace: str = "team") -> Body:
         """Somebody creates or changes an object."""
         resource = BY_PLURAL[plural]
-        body = copy.deepcopy(dict(body))
-        metadata = body["metadata"]
+        made: Body = copy.deepcopy(dict(body))
+        metadata = made["metadata"]
         if resource.namespaced:
             metadata.setdefault("namespace", namespace)
         key = plural, metadata.get("namespace", ""), metadata["name"]
@@ -128,10 +130,10 @@ class FakeApiServer:
         metadata.setdefault("uid", known["metadata"]["uid"] if known else f"uid-{self.version + 1}")
         metadata.setdefault("creationTimestamp", CREATED)
         metadata.setdefault("generation", 1)
-        body.setdefault("kind", resource.kind)
-        body.setdefault("apiVersion", resource.api_version)
-        self._record("MODIFIED" if known else "ADDED", key, body)
-        return body
+        made.setdefault("kind", resource.kind)
+        made.setdefault("apiVersion", resource.api_version)
+        self._record("MODIFIED" if known else "ADDED", key, made)
+        return made
 
     def change(self, plural: str, name: str, change: Callable[[Body], None], namespace: str = "team") -> Body:
         """Somebody changes an object."""
@@ -260,6 +262,10 @@ class FakeApiServer:
         self._streams.add(task)
         try:
             while True:
+                if self.break_watches:
+                    broken = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "broken"}
+                    await answer.write(json.dumps({"type": "ERROR", "object": broken}).encode() + b"\n")
+                    return answer
                 if since < self.oldest - 1:
                     gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
                     await answer.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")

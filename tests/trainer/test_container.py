@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from finetune_api.outcomes import Outcome, TerminationMessage
-from finetune_trainer.container import last_words, leave_last_words, share_files_with_group
+from finetune_trainer.container import leave_last_words, share_files_with_group
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_files_can_be_changed_by_the_group(tmp_path: Path) -> None:
 
 def test_facts_stand_beside_the_message_and_all_of_it_fits() -> None:
     message = TerminationMessage(outcome=Outcome.SUCCEEDED, message="é" * 9000)
-    text = last_words(message, dataset={"rows": 2**53})
+    text = message.to_json({"dataset": {"rows": 2**53}})
     assert len(text.encode()) <= 4096
     assert json.loads(text)["dataset"] == {"rows": 2**53}
     parsed = TerminationMessage.parse(text)

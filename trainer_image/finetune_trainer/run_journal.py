@@ -95,8 +95,10 @@ class RunJournal(Journal):
             step=first,
             total_steps=timeline.total_batches,
             dataset=dataset_facts(prepared),
+            first_step=first,
             last_checkpoint_step=first or None,
         )
+        self._run_dir.progress({"event": "begin", "step": first, "totalSteps": timeline.total_batches})
         if first:
             self.message(f"resuming after step {first} of {timeline.total_batches}")
         longest = int(rows["train"].lengths.max())

@@ -90,6 +90,8 @@ def pod_spec(job: Blueprint) -> Body:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        # As process 1 of its own namespace, a program that has not yet set its handlers would not even notice SIGTERM.
+        "shareProcessNamespace": True,
         "securityContext": pod_security(job.settings.pods),
         "terminationGracePeriodSeconds": spec.run_policy.grace_period_seconds,
         **{key: value for key, value in optional.items() if value},

@@ -6,6 +6,7 @@ from finetune_api.reasons import ConditionType
 from finetune_api.status import AttemptStatus
 from finetune_operator.attempts import Verdict, judge, missing_pod
 from finetune_operator.policies.launch import begin, launch
+from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.restart import settle
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
@@ -40,8 +41,7 @@ def _training(view: View, newest: AttemptStatus) -> View:
 
 def _noted(view: View, newest: AttemptStatus, pods: tuple[SeenPod, ...]) -> tuple[View, AttemptStatus]:
     """Note how far the run is, and when all pods ran."""
-    if view.observed.progress is not None:
-        view = view.report(progress=view.observed.progress)
+    view, newest = noted_progress(view, newest, pods)
     if len(pods) < newest.nodes:
         return view, newest
     if newest.running_time is None and all(pod.running or pod.succeeded for pod in pods):

@@ -5,7 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from cluster.binaries import find
 from cluster.components import Command
@@ -24,7 +24,8 @@ root = "{folder}/buildkit"
   enabled = true
   address = "{folder}/containerd.sock"
   namespace = "k8s.io"
-  gc = false
+  gc = true
+  gckeepstorage = "2GB"
 [otel]
   socketPath = "{folder}/otel.sock"
 """
@@ -45,7 +46,7 @@ class Builder:
         self.folder = folder
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> "Builder":
+    def __enter__(self) -> Self:
         try:
             self._serve("containerd", host.program("containerd"), runtime.builder_config(self.folder))
             config = _CONFIG.format(folder=self.folder)

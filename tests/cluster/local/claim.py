@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -17,12 +18,13 @@ _TESTS: Final = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
-def claimed(directory: Path) -> Iterator[None]:
+def claimed(directory: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold `directory` for a local cluster; at the end, however it comes, everything of it is removed.
 
     A process of its own does the removing: it waits until this one lets go of a pipe, by leaving or by dying.
+    Another cluster on this machine is waited for, `patience` seconds long; raises ToolMissing afterwards.
     """
-    with _lock() as lock:
+    with _lock(patience) as lock:
         _remove_earlier(lock)
         directory.mkdir(parents=True)
         remains.remember(directory)
@@ -34,23 +36,32 @@ def claimed(directory: Path) -> Iterator[None]:
             raise OSError(f"the cluster in {directory} could not be removed; its remover's words are above")
 
 
-def holder() -> str:
-    """Return the process id and the directory of the cluster that was claimed last."""
-    return _LOCK.read_text(encoding="utf-8") if _LOCK.exists() else ""
-
-
 @contextlib.contextmanager
-def _lock() -> Iterator[IO[str]]:
+def _lock(patience: float) -> Iterator[IO[str]]:
     with _LOCK.open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = (holder().split() or ["?"])[0]
-            raise ToolMissing(
-                f"another local cluster runs on this machine, started by process {pid}; `make cluster-down` ends one "
-                "that `make cluster` started"
-            ) from None
+        deadline = time.monotonic() + patience
+        while not _taken(lock):
+            if time.monotonic() > deadline:
+                raise ToolMissing(_occupied(lock))
+            time.sleep(0.5)
         yield lock
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _occupied(lock: IO[str]) -> str:
+    lock.seek(0)
+    pid = lock.read().partition(" ")[0] or "?"
+    return (
+        f"another local cluster runs on this machine, started by process {pid}; `make cluster-down` ends one that "
+        "`make cluster` started"
+    )
 
 
 def _remove_earlier(lock: IO[str]) -> None:

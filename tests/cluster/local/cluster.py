@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Final, Self
 
 from cluster import cache
 from cluster.control_plane import ControlPlane, Parts
@@ -14,6 +14,9 @@ from cluster.local.node import Node
 from cluster.local.site import Site
 from cluster.volumes import VolumePool
 
+_PATIENCE: Final = 900.0
+"""Seconds that tests wait for the cluster of other tests on this machine."""
+
 
 class LocalCluster:
     """The cluster, inside of a `with` block; it needs root on Linux, and raises ToolMissing where it cannot be."""
@@ -21,7 +24,7 @@ class LocalCluster:
     operator_image = OPERATOR
     trainer_image = TRAINER
 
-    def __init__(self, nodes: int = 1, parts: Parts | None = None) -> None:
+    def __init__(self, nodes: int = 1, parts: Parts | None = None, patience: float = _PATIENCE) -> None:
         self.directory = cache.root() / "cluster"
         self.sites = [Site(number, self.directory / f"node-{number}") for number in range(1, nodes + 1)]
         self.nodes: list[Node] = []
@@ -30,6 +33,7 @@ class LocalCluster:
         self._parts = dataclasses.replace(
             parts or Parts(), controllers=True, scheduler=True, advertise=self.sites[0].address
         )
+        self._patience = patience
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -59,7 +63,7 @@ class LocalCluster:
         return self.volumes.directory(self.kubeconfig, namespace, claim)
 
     def _start(self) -> None:
-        self._stack.enter_context(claim.claimed(self.directory))
+        self._stack.enter_context(claim.claimed(self.directory, self._patience))
         store.ensure()
         network.create(self.sites)
         self.control_plane = self._stack.enter_context(ControlPlane(self.directory / "control-plane", self._parts))

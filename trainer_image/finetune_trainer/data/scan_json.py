@@ -63,29 +63,41 @@ def scan_json(path: Path, name: str, kinds: ColumnKinds, encoding: str = "utf-8"
     """Return the 1-based line on which each record begins; raise DatasetInvalid naming file and line."""
     lines: Lines = array("q")
     with open_data_file(path) as handle:
-        for line, record in _records(handle, name, encoding):
-            if isinstance(record, dict):
-                kinds.observe(record, name, line)
-            lines.append(line)
+        try:
+            for line, record in _records(handle, encoding):
+                if isinstance(record, dict):
+                    kinds.observe(record, name, line)
+                lines.append(line)
+        except _Broken as broken:
+            where = f"{name}, line {broken.line} (row {len(lines)} of the file)"
+            raise DatasetInvalid(f"{where}: {broken}", hint=broken.hint) from None
     return lines
 
 
-def _records(handle: BinaryIO, name: str, encoding: str) -> Iterator[tuple[int, object]]:
+class _Broken(Exception):
+    """What is wrong with the record that begins on `line`."""
+
+    def __init__(self, line: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.line, self.hint = line, hint
+
+
+def _records(handle: BinaryIO, encoding: str) -> Iterator[tuple[int, object]]:
     first = handle.readline().removeprefix(_BOM)
     if first.startswith(b"["):
-        yield from _array_records(_decoded(first + handle.read(), encoding, name, 1), name)
+        yield from _array_records(_decoded(first + handle.read(), encoding, 1))
         return
-    lines = _Lines(handle, name, encoding, first)
+    lines = _Lines(handle, encoding, first)
     while text := lines.take():
         if not text.isspace():
             start = lines.line
-            record = _record_from(text, lines, name)
+            record = _record_from(text, lines)
             if not isinstance(record, dict):
-                raise DatasetInvalid(f"{name}, line {start}: a record must be an object, not {kind_of(record)}.")
+                raise _Broken(start, f"a record must be an object, not {kind_of(record)}.")
             yield start, record
 
 
-def _array_records(text: str, name: str) -> Iterator[tuple[int, object]]:
+def _array_records(text: str) -> Iterator[tuple[int, object]]:
     decoder = json.JSONDecoder()
     line, last, at = 1, 0, _skip_space(text, 1)
     while text[at : at + 1] != "]":
@@ -93,22 +105,22 @@ def _array_records(text: str, name: str) -> Iterator[tuple[int, object]]:
         try:
             record, at = decoder.raw_decode(text, at)
         except ValueError as error:
-            raise _not_json(name, line, error, text[last:]) from None
+            raise _not_json(line, error, text[last:]) from None
         yield line, record
         at = _skip_space(text, at)
         if text[at : at + 1] == ",":
             at = _skip_space(text, at + 1)
         elif text[at : at + 1] != "]":
             line += text.count("\n", last, at)
-            raise _not_json(name, line, ValueError("Expecting ',' or ']' after a record"), text[at:])
+            raise _not_json(line, ValueError("Expecting ',' or ']' after a record"), text[at:])
 
 
 class _Lines:
     """Lines of a file as text, counted, with a way to put back what was read too far."""
 
-    def __init__(self, handle: BinaryIO, name: str, encoding: str, first: bytes) -> None:
-        self._handle, self._name, self._encoding = handle, name, encoding
-        self._waiting: deque[str] = deque([_decoded(first, encoding, name, 1)])
+    def __init__(self, handle: BinaryIO, encoding: str, first: bytes) -> None:
+        self._handle, self._encoding = handle, encoding
+        self._waiting: deque[str] = deque([_decoded(first, encoding, 1)])
         self.line = 0
 
     def take(self) -> str:
@@ -116,7 +128,7 @@ class _Lines:
         self.line += 1
         if self._waiting:
             return self._waiting.popleft()
-        return _decoded(self._handle.readline(), self._encoding, self._name, self.line)
+        return _decoded(self._handle.readline(), self._encoding, self.line)
 
     def put_back(self, texts: list[str]) -> None:
         """Return lines that were taken last, in their order."""
@@ -124,14 +136,14 @@ class _Lines:
         self.line -= len(texts)
 
 
-def _record_from(text: str, lines: _Lines, name: str) -> object:
+def _record_from(text: str, lines: _Lines) -> object:
     try:
         return json.loads(text.rstrip())
     except ValueError as error:
         start = lines.line
         found = _record_over_lines(text, lines)
         if found is None:
-            raise _not_json(name, start, error, text) from None
+            raise _not_json(start, error, text) from None
         return found[0]
 
 
@@ -163,20 +175,22 @@ def _put_back_rest(joined: str, end: int, taken: list[str], lines: _Lines) -> No
     lines.put_back([rest_of_line + "\n", *unread] if rest_of_line.strip() else unread)
 
 
-def _decoded(raw: bytes, encoding: str, name: str, line: int) -> str:
+def _decoded(raw: bytes, encoding: str, line: int) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DatasetInvalid(
-            f"{name}, line {line}: not valid {encoding} (byte {raw[error.start]:#04x}).",
+        raise _Broken(
+            line,
+            f"not valid {encoding} (byte {raw[error.start]:#04x}).",
             hint="Save the file as UTF-8, or name its encoding in hf_kwargs.encoding.",
         ) from None
 
 
-def _not_json(name: str, line: int, error: ValueError, text: str) -> DatasetInvalid:
+def _not_json(line: int, error: ValueError, text: str) -> _Broken:
     what = getattr(error, "msg", str(error))
-    return DatasetInvalid(
-        f"{name}, line {line}: not JSON ({what}): {_shortened(text.strip())}",
+    return _Broken(
+        line,
+        f"not JSON ({what}): {_shortened(text.strip())}",
         hint="Each line must be one JSON object. To read other files, name them in hf_kwargs.data_files.",
     )
 

@@ -11,6 +11,7 @@ from finetune_trainer.container import leave_last_words, share_files_with_group
 from finetune_trainer.launcher.announce import require_prepared
 from finetune_trainer.launcher.arguments import NodeLaunch, parse_arguments
 from finetune_trainer.launcher.parent_death import die_with_parent
+from finetune_trainer.launcher.progress import last_progress
 from finetune_trainer.launcher.signals import SignalInbox
 from finetune_trainer.launcher.supervise import NodeRun
 from finetune_trainer.preflight import preflight
@@ -49,7 +50,8 @@ def _leave(launch: NodeLaunch, run_dir: RunDir, message: TerminationMessage) -> 
     with suppress(OSError):  # the exit code says the same, and a full disk must not change it
         run_dir.write_termination(message)
     if launch.termination_log is not None:
-        leave_last_words(launch.termination_log, message)
+        progress = last_progress(run_dir.progress_file)
+        leave_last_words(launch.termination_log, message, **({"progress": progress} if progress else {}))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 _TAIL_BYTES = 65536
+_STEP = ("step", "totalSteps", "epoch", "loss", "tokensPerSecond", "percent")
 
 
 def last_step(progress_file: Path) -> int | None:
@@ -14,6 +15,29 @@ def last_step(progress_file: Path) -> int | None:
         if event.get("event") == "step" and isinstance(event.get("step"), int):
             return int(event["step"])
     return None
+
+
+def last_progress(progress_file: Path) -> dict[str, Any]:
+    """What the file's end says of the run's progress, by the names of /progress; empty when it says nothing."""
+    facts: dict[str, Any] = {}
+    for line in _tail(progress_file).splitlines():
+        facts |= _facts(_parse(line))
+    return facts
+
+
+def _facts(event: dict[str, Any]) -> dict[str, Any]:
+    match event:
+        case {"event": "begin", "step": step, "totalSteps": total}:
+            return {"firstStep": step, "step": step, "totalSteps": total} | (
+                {"lastCheckpointStep": step} if step else {}
+            )
+        case {"event": "step"}:
+            return {name: event[name] for name in _STEP if name in event}
+        case {"event": "eval", "loss": loss}:
+            return {"evalLoss": loss}
+        case {"event": "checkpoint", "step": step}:
+            return {"lastCheckpointStep": step}
+    return {}
 
 
 def _tail(path: Path) -> str:

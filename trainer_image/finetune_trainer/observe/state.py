@@ -15,6 +15,8 @@ class Progress:
     step: int = 0
     """Optimizer steps finished."""
     total_steps: int | None = None
+    first_step: int | None = None
+    """Steps that earlier attempts had finished when this one began."""
     epoch: int | None = None
     """Counted from 0."""
     loss: float | None = None
@@ -53,6 +55,7 @@ class ProgressFields(TypedDict, total=False):
     phase: str
     step: int
     total_steps: int | None
+    first_step: int | None
     epoch: int | None
     loss: float | None
     eval_loss: float | None

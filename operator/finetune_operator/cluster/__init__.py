@@ -1,0 +1,1 @@
+"""The one way to the API server: raw JSON over HTTP, and how to log in."""

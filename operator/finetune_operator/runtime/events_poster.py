@@ -1,0 +1,122 @@
+"""Posts Events about jobs, beside the work: never before the status is written, and never in its way."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from finetune_api.job import GROUP, KIND, VERSION
+from finetune_api.names import MANAGER
+from finetune_operator.cluster.client import ApiError, Client, Unreachable
+from finetune_operator.cluster.resources import EVENTS
+from finetune_operator.decision import Event
+from finetune_operator.observed import SeenJob
+
+Body = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+_NOTE: Final = 1024
+"""What the API server takes of a note."""
+_SERIES: Final = timedelta(minutes=10)
+"""The same said again within this time is counted, not repeated."""
+_POLITE: Final = 0.1
+_POLITE_LOOKS: Final = 20
+_KNOWN: Final = 2000
+_QUEUED: Final = 10_000
+"""Events are for people; when more than this wait, the oldest are dropped."""
+
+
+@dataclass
+class Series:
+    """An Event that was posted."""
+
+    name: str
+    last: datetime
+    count: int = 1
+
+
+class EventPoster:
+    """Takes Events at once and posts them when there is time."""
+
+    def __init__(
+        self, client: Client, instance: str, now: Callable[[], datetime], busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._client, self._instance, self._now, self._busy = client, instance, now, busy
+        self._queue: asyncio.Queue[tuple[SeenJob, Event]] = asyncio.Queue()
+        self._series: OrderedDict[tuple[str, Event], Series] = OrderedDict()
+
+    def post(self, job: SeenJob, events: Sequence[Event]) -> None:
+        """Have Events posted about a job."""
+        for event in events:
+            if self._queue.qsize() >= _QUEUED:
+                self._queue.get_nowait()
+            self._queue.put_nowait((job, event))
+
+    async def work(self) -> None:
+        """Post until cancelled."""
+        while True:
+            job, event = await self._queue.get()
+            await self._let_others_go_first()
+            try:
+                await self._post(job, event)
+            except (ApiError, Unreachable) as error:
+                log.warning("an Event could not be posted: %s", error, extra={"job": job.name})
+            self._queue.task_done()
+
+    async def _let_others_go_first(self) -> None:
+        """While jobs wait, the API server's time is theirs, within reason."""
+        for _ in range(_POLITE_LOOKS):
+            if not self._busy():
+                return
+            await asyncio.sleep(_POLITE)
+
+    async def drain(self, seconds: float) -> None:
+        """Give what is queued so much time to be posted."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._queue.join(), seconds)
+
+    async def _post(self, job: SeenJob, event: Event) -> None:
+        key, now = (job.uid, event), self._now()
+        series = self._series.get(key)
+        if series is not None and now - series.last < _SERIES:
+            series.count, series.last = series.count + 1, now
+            told = {"series": {"count": series.count, "lastObservedTime": _micro(now)}}
+            with suppress(ApiError):  # the API server forgets Events after an hour
+                await self._client.patch(EVENTS, series.name, told, job.namespace)
+            return
+        body = event_body(job, event, now, self._instance)
+        await self._client.create(EVENTS, body, job.namespace)
+        self._series[key] = Series(body["metadata"]["name"], now)
+        self._series.move_to_end(key)
+        if len(self._series) > _KNOWN:
+            self._series.popitem(last=False)
+
+
+def event_body(job: SeenJob, event: Event, now: datetime, instance: str) -> Body:
+    """Return the object that tells about a job."""
+    told = f"{job.uid}/{event.reason}/{event.message}/{_micro(now)}"
+    suffix = hashlib.sha256(told.encode()).hexdigest()[:16]
+    regarding = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": job.name}
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
+        "metadata": {"name": f"{job.name}.{suffix}", "namespace": job.namespace},
+        "regarding": {**regarding, "namespace": job.namespace, "uid": job.uid},
+        "reason": event.reason,
+        "note": event.message if len(event.message) <= _NOTE else f"{event.message[: _NOTE - 1]}…",
+        "type": "Warning" if event.warning else "Normal",
+        "action": "Reconcile",
+        "eventTime": _micro(now),
+        "reportingController": MANAGER,
+        "reportingInstance": instance[:128],
+    }
+
+
+def _micro(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

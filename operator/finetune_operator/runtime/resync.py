@@ -1,0 +1,112 @@
+"""Lists everything at the start, now and then, and whenever a watch may have missed something."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from finetune_operator.cluster.client import ApiError, Client, Unreachable
+from finetune_operator.cluster.resources import FINETUNE_JOBS, NODES, PODS, Resource
+from finetune_operator.runtime.scope import CHILD_LABELS, POD_LABELS, Scope
+from finetune_operator.runtime.store import Body, JobKey
+from finetune_operator.runtime.world import SUPPORT, World
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 300.0
+_JITTER: Final = 0.2
+_SPREAD: Final = 30.0
+"""Seconds over which all jobs are looked at after a resync."""
+_SETTLE: Final = 2.0
+"""Seconds between a watch's news and the list that completes it; many news make one list."""
+
+
+class Resync:
+    """Keeps the world's stores true to what lists say."""
+
+    def __init__(
+        self, client: Client, world: World, scope: Scope, *,
+        look_at: Callable[[JobKey, float], None], beat: Callable[[], None] = lambda: None, interval: float = INTERVAL,
+    ) -> None:  # fmt: skip
+        self._client, self._world, self._scope = client, world, scope
+        self._look_at, self._beat, self._interval = look_at, beat, interval
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have everything listed soon."""
+        self._asked.set()
+
+    async def first(self) -> None:
+        """List everything as it is now, and have every job looked at; raises ApiError or Unreachable."""
+        await self._list_all(None)
+        self._look_at_all(0.0)
+        self._beat()
+
+    async def work(self) -> None:
+        """List again until cancelled."""
+        failures = 0
+        while True:
+            asked = await self._wait(failures)
+            try:
+                await self._list_all("0")
+            except (ApiError, Unreachable) as error:
+                failures += 1
+                log.warning("the cluster could not be listed: %s", error)
+                continue
+            failures = 0
+            self._beat()
+            if not asked:
+                self._look_at_all(_SPREAD)
+
+    async def _wait(self, failures: int) -> bool:
+        """Wait until it is time; return whether somebody asked."""
+        seconds = self._interval * (1 + _JITTER * (2 * random.random() - 1))
+        if failures:
+            seconds = min(seconds, 2.0**failures)
+        try:
+            await asyncio.wait_for(self._asked.wait(), seconds)
+        except TimeoutError:
+            return False
+        await asyncio.sleep(_SETTLE)
+        self._asked.clear()
+        return True
+
+    async def _list_all(self, version: str | None) -> None:
+        await self._list(FINETUNE_JOBS, None, version, self._scope.places())
+        await self._list(PODS, POD_LABELS, version, self._scope.places())
+        if self._scope.cluster_wide:
+            await self._list(NODES, None, version, (None,))
+        for resource in SUPPORT:
+            try:
+                await self._list(resource, CHILD_LABELS, version, self._scope.places())
+            except ApiError as error:
+                # Without a list, each create learns from its own answer what exists already.
+                if error.code not in (403, 404):
+                    raise
+                log.debug("%s cannot be listed: %s", resource.plural, error)
+
+    async def _list(
+        self, resource: Resource, labels: str | None, version: str | None, places: Iterable[str | None]
+    ) -> None:
+        fields = self._scope.fields() if resource.namespaced else None
+        for place in places:
+            listing = await self._client.list(
+                resource,
+                place,
+                labels=labels,
+                fields=fields,
+                resource_version=version,
+                metadata_only=resource in SUPPORT,
+            )
+
+            def covers(body: Body, place: str | None = place) -> bool:
+                return place is None or body["metadata"].get("namespace") == place
+
+            for key in self._world.sync(resource, listing.items, listing.resource_version, covers):
+                self._look_at(key, 0.0)
+
+    def _look_at_all(self, spread: float) -> None:
+        for body in self._world.jobs:
+            metadata = body["metadata"]
+            self._look_at(JobKey(metadata["namespace"], metadata["name"]), random.random() * spread)

@@ -1,0 +1,95 @@
+"""Who leads, on a clock that is turned by hand."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from finetune_operator.runtime.lease import Clock, Lease, LeaseLost
+from support.fake_api_server import FakeApiServer
+
+
+class Hands:
+    """A clock that moves only when somebody sleeps by it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def clock(self) -> Clock:
+        return Clock(
+            lambda: self.now, self.sleep, lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.now)
+        )
+
+
+def test_the_first_leads_and_the_second_waits_until_it_lets_go() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            first = Lease(client, "team", "operator", "a", Hands().clock())
+            second = Lease(client, "team", "operator", "b", Hands().clock())
+            await first.acquire()
+            assert not await second._try()
+            await first.release()
+            await second.acquire()
+            spec = server.get("leases", "operator")["spec"]
+            assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("b", 1)
+
+    asyncio.run(run())
+
+
+def test_a_lease_that_is_not_renewed_is_taken_over_after_its_duration_by_our_own_clock() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            hands = Hands()
+            dead = Lease(client, "team", "operator", "a", Hands().clock())
+            await dead.acquire()
+            await asyncio.wait_for(Lease(client, "team", "operator", "b", hands.clock()).acquire(), 5)
+            assert 10 < hands.now <= 14
+
+    asyncio.run(run())
+
+
+def test_a_leader_whose_lease_another_took_ends() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            lease = Lease(client, "team", "operator", "a", Hands().clock())
+            await lease.acquire()
+            server.change("leases", "operator", lambda body: body["spec"].update(holderIdentity="b"))
+            with pytest.raises(LeaseLost, match="another"):
+                await asyncio.wait_for(lease.keep(), 5)
+
+    asyncio.run(run())
+
+
+def test_a_leader_that_cannot_renew_ends_before_another_may_begin() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            hands = Hands()
+            lease = Lease(client, "team", "operator", "a", hands.clock())
+            await lease.acquire()
+            server.fail("GET", "leases", 500, times=1000)
+            with pytest.raises(LeaseLost, match="could not be renewed"):
+                await asyncio.wait_for(lease.keep(), 5)
+            assert 7 < hands.now < 10
+
+    asyncio.run(run())
+
+
+def test_one_failure_to_renew_is_no_loss() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            hands = Hands()
+            lease = Lease(client, "team", "operator", "a", hands.clock())
+            await lease.acquire()
+            for _ in range(3):
+                server.fail("PUT", "leases", 500, times=1)
+            keeping = asyncio.create_task(lease.keep())
+            while hands.now < 60:
+                assert not keeping.done()
+                await asyncio.sleep(0)
+            keeping.cancel()
+
+    asyncio.run(run())

@@ -1,0 +1,352 @@
+"""Rounds against a server that refuses, loses answers, and is changed by others meanwhile."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_api.reasons import AttemptOutcome, ConditionType, State
+from finetune_api.status import condition_of
+from finetune_operator.decision import Event
+from finetune_operator.observed import SeenJob
+from finetune_operator.runtime.scope import Scope
+from finetune_operator.runtime.work_queue import Again
+from support.fake_api_server import FakeApiServer
+from support.operator_jobs import inline_job, job
+from support.shell_scene import KEY, Shell, act, add_node, ended, run_all, running
+
+FIRST = ["arc-easy-0-0", "arc-easy-0-1"]
+SECOND = ["arc-easy-1-0", "arc-easy-1-1"]
+SUCCEEDED = TerminationMessage(outcome=Outcome.SUCCEEDED, step=4).to_json()
+
+
+def state(shell: Shell) -> State | None:
+    return shell.status.state
+
+
+def test_a_job_runs_from_its_creation_to_its_end() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        assert shell.names() == FIRST
+        assert state(shell) == State.STARTING
+        run_all(shell.server)
+        await shell.settle()
+        assert state(shell) == State.RUNNING
+        run_all(shell.server, ended(0, SUCCEEDED))
+        await shell.settle()
+        assert state(shell) == State.COMPLETE
+
+    server = act(scene)
+    assert [server.count("POST", kind) for kind in ("pods", "services", "configmaps", "networkpolicies")] == [
+        2,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_a_new_job_costs_no_reads_and_one_write_of_its_status() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.look()
+        shell.server.requests.clear()
+        await shell.reconcile(KEY)
+
+    asked = [f"{one.method} {one.plural}" for one in act(scene).requests]
+    assert asked[0] == "PATCH finetunejobs"
+    assert sorted(asked[1:4]) == ["POST configmaps", "POST networkpolicies", "POST services"]
+    assert asked[4:] == ["POST pods", "POST pods"]
+
+
+def test_nothing_is_done_when_the_status_cannot_be_written() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        shell.server.fail("PATCH", "finetunejobs", 500, reason="InternalError")
+        with pytest.raises(Again, match="500 InternalError"):
+            await shell.round()
+        assert shell.names() == []
+        await shell.settle()
+        assert shell.names() == FIRST
+
+    act(scene)
+
+
+def test_a_job_that_somebody_changed_meanwhile_is_read_anew() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.look()
+        shell.server.change("finetunejobs", KEY.name, lambda body: body["metadata"].update(labels={"x": "1"}))
+        with pytest.raises(Again, match="changed meanwhile"):
+            await shell.reconcile(KEY)
+        assert shell.names() == []
+        await shell.reconcile(KEY)
+        assert shell.names() == FIRST
+
+    act(scene)
+
+
+def test_a_create_whose_answer_was_lost_is_not_done_twice() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        shell.server.fail("POST", "pods", 504, reason="Timeout", after=True)
+        with pytest.raises(Again, match="504"):
+            await shell.round()
+        await shell.reconcile(KEY)
+        assert shell.names() == FIRST
+        assert shell.world.memory(KEY, "").foreign == {}
+
+    act(scene)
+
+
+def test_two_leaders_make_no_child_twice_and_lose_no_outcome() -> None:
+    async def scene(shell: Shell) -> None:
+        async with shell.server.client() as client:
+            other = Shell(shell.server, client)
+            shell.server.put("finetunejobs", inline_job())
+            for change in (None, running(), ended(1), None, running(), ended(0, SUCCEEDED)):
+                if change is not None:
+                    alive = [one for one in shell.server.of("pods") if one["status"]["phase"] in ("Pending", "Running")]
+                    for pod in alive:
+                        shell.server.change("pods", pod["metadata"]["name"], change)
+                await asyncio.gather(shell.look(), other.look())
+                for _ in range(6):
+                    await asyncio.gather(_try(shell), _try(other))
+                    await asyncio.gather(shell.look(), other.look())
+            outcomes = [attempt.outcome for attempt in shell.status.attempts]
+            assert outcomes == [AttemptOutcome.FAILURE, AttemptOutcome.SUCCEEDED]
+            assert shell.names() == [*FIRST, *SECOND]
+
+    act(scene)
+
+
+async def _try(shell: Shell) -> None:
+    try:
+        await shell.reconcile(KEY)
+    except Again:
+        return
+
+
+def test_a_pod_that_went_unseen_still_tells_its_end() -> None:
+    """Its deletion fell into the gap between two watches: what was seen last stands for it."""
+
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        run_all(shell.server)
+        await shell.settle()
+        shell.server.change("pods", FIRST[1], ended(3, _told(Outcome.DATASET_INVALID)))
+        await shell.look()
+        shell.server.remove("pods", FIRST[1])
+        await shell.settle()
+        assert state(shell) == State.FAILED
+        failed = condition_of(shell.status.conditions, ConditionType.FAILED)
+        assert failed is not None
+        assert failed.reason == "DatasetInvalid"
+        assert shell.world.memory(KEY, shell.server.get("finetunejobs", KEY.name)["metadata"]["uid"]).gone == {}
+
+    act(scene)
+
+
+def test_the_outcome_is_in_the_status_before_a_pod_is_deleted() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        run_all(shell.server)
+        await shell.settle()
+        shell.server.change("pods", FIRST[0], ended(1))
+        shell.server.requests.clear()
+        await shell.settle()
+
+    asked = [one for one in act(scene).requests if one.method in ("PATCH", "DELETE")]
+    first = next(one for one in asked if one.method == "PATCH")
+    assert asked.index(first) < min(index for index, one in enumerate(asked) if one.method == "DELETE")
+    assert first.body["status"]["attempts"][0]["outcome"] == "Failure"
+    deletion = next(one for one in asked if one.method == "DELETE")
+    assert deletion.body["preconditions"]["uid"]
+    assert deletion.body["gracePeriodSeconds"] == 5
+
+
+def test_an_attempt_begins_only_after_reading_afresh_what_is_left_of_the_last() -> None:
+    """A store that is behind shows the old pods as gone; one of them is not."""
+
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        run_all(shell.server)
+        await shell.settle()
+        shell.server.change("pods", FIRST[0], ended(1))
+        await shell.round()
+        assert shell.status.attempts[0].outcome is AttemptOutcome.FAILURE
+        for name in FIRST:
+            shell.world.pods.remove(shell.server.get("pods", name))
+        survivor = shell.server.get("pods", FIRST[1])
+        shell.server.remove("pods", FIRST[1])
+        survivor["metadata"].update(uid="not-seen-yet")
+        shell.server.put("pods", survivor)
+        await shell.reconcile(KEY)
+        assert not set(SECOND) & set(shell.names()), "the survivor may still run"
+
+    act(scene)
+
+
+def test_a_refusal_is_told_in_the_words_of_the_server_and_tried_again_later() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        shell.server.fail("POST", "pods", 403, reason="Forbidden", message="pods are forbidden: no", times=100)
+        await shell.settle()
+        stalled = condition_of(shell.status.conditions, ConditionType.STALLED)
+        assert stalled is not None
+        assert "pods are forbidden: no" in stalled.message
+        creates = shell.server.count("POST", "pods")
+        await shell.settle()
+        assert shell.server.count("POST", "pods") == creates
+        shell.server.faults.clear()
+        shell.wait(31)
+        await shell.settle()
+        assert shell.names() == FIRST
+
+    act(scene)
+
+
+def test_a_busy_server_is_obeyed() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        shell.server.fail("POST", "services", 429, reason="TooManyRequests", headers={"Retry-After": "9"})
+        with pytest.raises(Again) as busy:
+            await shell.round()
+        assert busy.value.after == 9.0
+
+    act(scene)
+
+
+@pytest.mark.parametrize(
+    ("plural", "name"), [("services", "arc-easy"), ("pods", "arc-easy-0-0"), ("configmaps", "arc-easy-config")]
+)
+def test_an_object_of_another_in_the_place_of_a_child_is_named_and_left_alone(plural: str, name: str) -> None:
+    async def scene(shell: Shell) -> None:
+        theirs: dict[str, Any] = {
+            "metadata": {"name": name},
+            "spec": {"containers": []},
+            "status": {"phase": "Pending"},
+        }
+        shell.server.put(plural, theirs)
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        stalled = condition_of(shell.status.conditions, ConditionType.STALLED)
+        assert stalled is not None
+        assert stalled.reason == "ChildForeign"
+        assert name in stalled.message
+        shell.server.remove(plural, name)
+        shell.wait(31)
+        await shell.settle()
+        assert shell.names() == FIRST
+
+    act(scene)
+
+
+def test_a_node_that_its_watch_has_not_told_yet_is_asked_for_before_it_is_taken_for_gone() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        add_node(shell.server, "node-new")
+        for name in FIRST:
+            pod = shell.server.change("pods", name, running())
+            shell.server.change("pods", name, lambda body: body["spec"].update(nodeName="node-new"))
+            shell.world.pods.put(shell.server.get("pods", pod["metadata"]["name"]))
+        await shell.reconcile(KEY)
+        assert shell.status.attempts[0].outcome is None
+        assert len(shell.status.attempts) == 1
+
+    act(scene)
+
+
+def test_an_operator_of_one_namespace_never_asks_for_nodes() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        run_all(shell.server)
+        await shell.settle()
+        assert state(shell) == State.RUNNING
+
+    assert "nodes" not in {one.plural for one in act(scene, Scope(("team",))).requests}
+
+
+def test_code_is_read_when_it_is_settled_and_not_while_the_run_goes_on() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("configmaps", {"metadata": {"name": "code"}, "data": {"preprocessing.py": "x = 1"}})
+        shell.server.put("finetunejobs", inline_job(code={"configMap": {"name": "code"}}))
+        await shell.settle()
+        run_all(shell.server)
+        await shell.settle()
+        assert shell.status.frozen is not None
+        assert shell.status.frozen.code_sha256
+        shell.server.requests.clear()
+        await shell.reconcile(KEY)
+        assert not shell.server.requests
+
+    act(scene)
+
+
+def test_events_follow_the_status_and_the_same_again_is_counted() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        working = asyncio.create_task(shell.poster.work())
+        await shell.poster.drain(5)
+        events = shell.server.of("events")
+        assert "AttemptStarted" in {event["reason"] for event in events}
+        assert {event["regarding"]["name"] for event in events} == {"arc-easy"}
+        seen = shell.world.jobs.get(*KEY)
+        assert seen is not None
+        for _ in range(3):
+            shell.poster.post(SeenJob.of(seen), [Event("Again", "the same")])
+        await shell.poster.drain(5)
+        (again,) = [event for event in shell.server.of("events") if event["reason"] == "Again"]
+        assert again["series"]["count"] == 3
+        working.cancel()
+
+    act(scene)
+
+
+def test_a_job_that_is_gone_is_forgotten() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        shell.server.remove("finetunejobs", KEY.name)
+        assert await shell.round() is None
+        assert shell.world._memories == {}
+
+    act(scene)
+
+
+def test_a_prepare_pod_comes_before_the_others() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", job())
+        await shell.settle()
+        assert shell.names() == ["arc-easy-prepare"]
+        told = json.dumps({"outcome": "Succeeded", "dataset": {"rows": 9, "tokens": 99}})
+        run_all(shell.server, ended(0, told))
+        await shell.settle()
+        assert shell.names() == [*FIRST, "arc-easy-prepare"]
+
+    act(scene)
+
+
+def _told(outcome: Outcome) -> str:
+    return TerminationMessage(outcome=outcome, message="row 57").to_json()
+
+
+def test_the_fake_server_is_not_touched_between_rounds() -> None:
+    """A round that finds nothing to do asks for nothing."""
+
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        before = len(shell.server.requests)
+        await shell.reconcile(KEY)
+        assert len(shell.server.requests) == before
+
+    assert isinstance(act(scene), FakeApiServer)
