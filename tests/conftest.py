@@ -1,6 +1,7 @@
 """What holds for every test: few threads, no model hub, and which tests run beside which."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,25 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 _TESTS = Path(__file__).parent
 _RINGS = ("e2e", "integration")
 _LONGEST_FIRST = ("e2e", "distributed", "examples", "integration")
+_TOLD = "told"
 _BUILD_SECONDS = 2400
 """The first test on a new machine may have to build Kubernetes."""
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes a line that is shown at the end of the run, also when the test passed and ran in another process."""
+    return lambda line: request.node.user_properties.append((_TOLD, line))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests told."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    for report in reports:
+        lines = [text for name, text in getattr(report, "user_properties", ()) if name == _TOLD]
+        if lines and getattr(report, "when", "") == "call":
+            terminalreporter.write_sep("-", report.nodeid.removeprefix("tests/"))
+            terminalreporter.write("".join(f"{line}\n" for line in lines))
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest reads the marks for -m in its own hook of this name

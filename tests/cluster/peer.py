@@ -25,6 +25,7 @@ from cluster.tools import PEERS
 
 RUNTIME: Final = "simulated"
 """The ClusterTrainingRuntime that `train_job` asks for."""
+_ADMINISTRATORS: Final = "system:masters"
 TRAIN_JOBS: Final = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/{}/trainjobs"
 
 
@@ -94,7 +95,8 @@ class Peer:
         webhook_port, health_port = free_port(), free_port()
         config = directory / "config.yaml"
         config.write_text(json.dumps(_configuration(controller, webhook_port, health_port)), encoding="utf-8")
-        environment = {"KUBECONFIG": str(self.plane.admin), "TMPDIR": str(directory)}
+        kubeconfig = self.plane.user_kubeconfig(user_of(controller.tool), [_ADMINISTRATORS])
+        environment = {"KUBECONFIG": str(kubeconfig), "TMPDIR": str(directory)}
         log = self.plane.files.log(controller.tool)
         process = Process(controller.tool, [find(controller.tool), f"--config={config}"], log, environment)
         self.processes[controller.tool] = self._stack.enter_context(process)
@@ -114,6 +116,11 @@ class Peer:
 
     def _client_config(self, path: str, port: int) -> Body:
         return {"url": f"https://{LOOPBACK}:{port}{path}", "caBundle": self.plane.authority.certificate_base64}
+
+
+def user_of(tool: str) -> str:
+    """Return the name by which the API server knows a controller."""
+    return f"peer-{tool}"
 
 
 def train_job(name: str, nodes: int) -> Body:

@@ -12,10 +12,10 @@ from support.example_job import CLAIM, NAME, example_job, give_inputs
 from support.history import watched
 from support.workspace import Workspace
 
-_EPOCHS = 40
+_EPOCHS = 15
 _KILL_RANK = """
 import os, pathlib, signal
-(file,) = pathlib.Path("/scratch").glob("run-*/pid.*")
+(file,) = pathlib.Path("/scratch").glob("run-*/pid.[0-9]*")
 os.kill(int(file.read_text()), signal.SIGKILL)
 """
 

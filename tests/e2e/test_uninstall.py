@@ -1,6 +1,7 @@
 """The last of this folder's tests: Helm takes back all that it brought, but what `crds.keep` keeps."""
 
 from cluster.kubectl import kubectl
+from cluster.waiting import wait_until
 from support.helm_release import RELEASE, SYSTEM, Release
 
 _KINDS = "deployments,services,configmaps,serviceaccounts,roles,rolebindings,leases,networkpolicies,pods"
@@ -20,7 +21,7 @@ def test_nothing_is_left_behind_but_what_is_kept_on_purpose(release: Release) ->
     before = _names(release, _CLUSTER_KINDS)
     assert len(before) > 3
     release.uninstall()
-    assert _names(release, _KINDS, "--namespace", SYSTEM) == set()
+    wait_until(lambda: not _names(release, _KINDS, "--namespace", SYSTEM), seconds=40)
     kept = "customresourcedefinition.apiextensions.k8s.io/finetunejobs.finetune.dev"
     assert _names(release, _CLUSTER_KINDS) == {kept}
     kubectl(release.kubeconfig, "delete", "namespace", SYSTEM, "--timeout=60s")

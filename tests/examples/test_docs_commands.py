@@ -8,19 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from support.doc_blocks import PAGES, blocks, commands
+from support.doc_blocks import PAGES, blocks, commands, workspace_like_the_root
 from support.shell import BIN, ROOT, run
 
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-
-
-def _workspace(directory: Path) -> Path:
-    """Return a directory that looks like the root of the repository and may be written to."""
-    shutil.copytree(ROOT / "examples", directory / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "docs", directory / "docs")
-    (directory / ".venv").symlink_to(BIN.parent)
-    return directory
 
 
 def _runs_here(command: str) -> bool:
@@ -46,7 +38,7 @@ def test_the_documentation_hascommands() -> None:
 def test_quick_commands_run(page: Path, tmp_path: Path) -> None:
     if not any(block.language == "console" and block.word == "" for block in blocks(page)):
         return
-    _play(page, _workspace(tmp_path), {""})
+    _play(page, workspace_like_the_root(tmp_path), {""})
 
 
 @pytest.mark.distributed
@@ -54,7 +46,7 @@ def test_quick_commands_run(page: Path, tmp_path: Path) -> None:
 def test_all_commands_run_in_their_order(page: Path, tmp_path: Path) -> None:
     if not any(block.word == "slow" for block in blocks(page)):
         return
-    _play(page, _workspace(tmp_path), {"", "slow"})
+    _play(page, workspace_like_the_root(tmp_path), {"", "slow"})
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

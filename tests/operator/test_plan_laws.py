@@ -1,6 +1,7 @@
 """What holds for every plan, over generated histories of jobs and clusters."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
@@ -12,7 +13,7 @@ from support.plan_laws import LAWS
 EXAMPLES = 300
 
 
-def test_every_plan_keeps_the_laws() -> None:
+def test_every_plan_keeps_the_laws(tell: Callable[[str], None]) -> None:
     seen: Counter[str] = Counter()
     states: Counter[str] = Counter()
 
@@ -25,7 +26,7 @@ def test_every_plan_keeps_the_laws() -> None:
         states[state] += 1
 
     walk()
-    print(f"\nstates in which {EXAMPLES} histories ended: {dict(states)}")
+    tell(f"states in which {EXAMPLES} histories ended: {dict(states)}")
     for law in LAWS:
-        print(f"{law.__name__}: {seen[law.__name__]} interesting states")
+        tell(f"{law.__name__}: {seen[law.__name__]} interesting states")
     assert [law.__name__ for law in LAWS if seen[law.__name__] < 5] == []

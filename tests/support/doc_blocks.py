@@ -9,11 +9,12 @@ from top to bottom.
 """
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from support.shell import ROOT
+from support.shell import BIN, ROOT
 
 PAGES: Final = sorted(page for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md") for page in ROOT.glob(pattern))
 CLUSTER: Final = "cluster"
@@ -66,3 +67,11 @@ def guide() -> list[Path]:
     folder = ROOT / "docs" / "guide"
     listed = re.findall(r"^\| \[[^\]]+\]\((\S+)\) \|", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     return [folder / name for name in listed]
+
+
+def workspace_like_the_root(directory: Path) -> Path:
+    """Return a directory that looks like the root of the repository and may be written to."""
+    for folder in ("charts", "docs", "examples"):
+        shutil.copytree(ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (directory / ".venv").symlink_to(BIN.parent)
+    return directory

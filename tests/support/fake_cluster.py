@@ -8,7 +8,7 @@ from typing import Any
 
 from finetune_api.names import ATTEMPT_LABEL, ROLE_LABEL, TRAINER_ROLE
 from finetune_api.outcomes import Outcome, TerminationMessage
-from finetune_api.status import JobStatus
+from finetune_api.status import JobStatus, ProgressStatus
 from finetune_operator.decision import Deletion, Plan
 from finetune_operator.observed import Missing, Observed, Refusal, SeenJob, Surroundings, observe
 from finetune_operator.plan import plan
@@ -36,6 +36,8 @@ class FakeCluster:
         self.watches_nodes = True
         self.refusals: tuple[Refusal, ...] = ()
         self.missing: tuple[Missing, ...] = ()
+        self.progress: ProgressStatus | None = None
+        self.first_step: int | None = None
         self.progress_error: str | None = None
         self.events: list[str] = []
         self._uids = 0
@@ -58,7 +60,8 @@ class FakeCluster:
         nodes = list(self._node_bodies()) if self.watches_nodes else None
         around = Surroundings(
             pods=self.pods(), gone_pods=self.gone, children=children, nodes=nodes, code=self.code,
-            refusals=self.refusals, missing=self.missing, progress_error=self.progress_error,
+            refusals=self.refusals, missing=self.missing, progress=self.progress, first_step=self.first_step,
+            progress_error=self.progress_error,
         )  # fmt: skip
         return observe(self.seen_job(), around)
 
@@ -118,10 +121,10 @@ class FakeCluster:
         for pod in self.pods("Pending"):
             self.run(pod)
 
-    def end(self, pod: Body, outcome: Outcome, **told: Any) -> None:
+    def end(self, pod: Body, outcome: Outcome, progress: Mapping[str, Any] | None = None, **told: Any) -> None:
         """It leaves with last words."""
         message = TerminationMessage(outcome=outcome, message=f"said {outcome.value}", **told)
-        self.exit(pod, message.exit_code, message.to_json())
+        self.exit(pod, message.exit_code, message.to_json({"progress": progress} if progress else {}))
 
     def exit(self, pod: Body, code: int, told: str = "", reason: str = "") -> None:
         """It leaves with an exit code."""

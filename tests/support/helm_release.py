@@ -1,5 +1,6 @@
 """The operator as people install it: from its chart, with Helm."""
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ class Release:
         done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
         assert done.returncode == 0, f"helm {' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+def values_for(*images: str) -> str:
+    """Return a file of values that names the images of the operator and of the trainer."""
+    operator, trainer = (dict(zip(("repository", "tag"), image.rsplit(":", 1), strict=True)) for image in images)
+    return json.dumps({"image": operator, "trainer": {"image": trainer}})
 
 
 def _parts(image: str) -> tuple[str, str]:

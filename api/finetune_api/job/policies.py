@@ -70,7 +70,9 @@ class RunPolicy(Part):
         default=None, description="When a finished job itself is deleted; unset: never."
     )
     clean_pods: Literal["Running", "All", "None"] = Field(
-        default="Running", description="Which pods are deleted at the end; finished ones keep their logs."
+        default="Running",
+        description="Which pods are deleted at the end; finished ones keep their logs. None keeps also those that "
+        "still run, unless a deadline ended the job.",
     )
     grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         default=120, description="Time to save a checkpoint after SIGTERM."

@@ -7,6 +7,7 @@ from finetune_api.status import condition_of
 from finetune_operator.attempts import SUSPENDING, Verdict, judge
 from finetune_operator.policies.ending import end_attempt
 from finetune_operator.policies.prepare import RETRYING
+from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.restart import settle
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended, deletion_of
@@ -67,6 +68,8 @@ def _drain(view: View, pods: list[SeenPod]) -> View:
 
 
 def _end(view: View) -> View:
+    if view.attempt is not None and view.attempt.outcome is None:
+        view, _ = noted_progress(view, view.attempt, view.observed.of_attempt(view.attempt.number))
     return end_attempt(view, AttemptOutcome.SUSPENDED, "Suspended", "Suspended by runPolicy.suspend.")
 
 

@@ -22,3 +22,11 @@ def test_survivors_of_a_failure_cannot_finish_anything() -> None:
     cluster.end(cluster.pod("arc-easy-0-0"), Outcome.DIVERGED)
     cluster.reconcile()
     assert [one.grace for one in cluster.plan().delete] == [cluster.settings.timing.survivor_grace]
+
+
+def test_a_deadline_stops_what_runs_whatever_is_kept() -> None:
+    policy = {"cleanPods": "None", "activeDeadlineSeconds": 10}
+    cluster = running(FakeCluster(inline_job(runPolicy=policy)))
+    cluster.wait(11)
+    cluster.reconcile()
+    assert [one.name for one in cluster.plan().delete] == ["arc-easy-0-0", "arc-easy-0-1"]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.distributed.checkpoint import state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.metadata import _MEM_FORMAT_ENCODING, TensorProperties
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
@@ -221,3 +222,45 @@ def test_an_index_that_is_damaged_is_retryable(content: bytes, gpt2_dir: Path, t
 )
 def test_a_failure_is_told_by_its_first_reason(error: BaseException, words: str) -> None:
     assert describe_failure(error).startswith(words)
+
+
+class Asking:
+    """Is what `getattr(owner, name)` is when it is unpickled."""
+
+    def __init__(self, owner: object, name: str) -> None:
+        self.asked = owner, name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, self.asked
+
+
+def test_members_of_enums_may_be_pickled_by_name_as_some_pythons_do(gpt2_dir: Path, tmp_path: Path) -> None:
+    save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
+    file = tmp_path / "saved" / ".metadata"
+    index = pickle.loads(file.read_bytes())
+    found = [entry for entry in index.state_dict_metadata.values() if hasattr(entry, "properties")]
+    for entry in found:
+        # As TensorProperties.__getstate__ does it, but for the enum.
+        state = list(entry.properties.__getstate__())
+        state[3] = Asking(_MEM_FORMAT_ENCODING, "TORCH_CONTIGUOUS_FORMAT")
+        entry.properties = _Stated(tuple(state))
+    file.write_bytes(pickle.dumps(index))
+    assert b"getattr" in file.read_bytes()
+    load_state(*trainable(gpt2_dir), tmp_path / "saved")
+
+
+class _Stated:
+    """Unpickles as tensor properties with this state."""
+
+    def __init__(self, state: tuple[object, ...]) -> None:
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TensorProperties, (), self.state
+
+
+def test_nothing_else_may_be_asked_for_by_name(gpt2_dir: Path, tmp_path: Path) -> None:
+    save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
+    (tmp_path / "saved" / ".metadata").write_bytes(pickle.dumps(Asking(TensorProperties, "__init__")))
+    with pytest.raises(Retryable, match="index may not ask"):
+        load_state(*trainable(gpt2_dir), tmp_path / "saved")

@@ -77,6 +77,7 @@ def test_a_function_that_raises_names_the_row_and_shows_only_the_users_code(
         find("preprocessing:pair").row(RECORD, PLACE)
     error = raised.value
     assert "JSONDecodeError" in str(error)
+    assert f" at {path.name}, line 4: return json.loads(record['question'])" in str(error)
     assert "the record has the columns question, answer" in str(error)
     assert error.user_traceback is not None
     assert error.user_traceback.count("  File ") == 2

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from finetune_trainer.launcher.progress import last_step
+from finetune_trainer.launcher.progress import last_progress, last_step
 from finetune_trainer.run_dir import RunDir
 
 
@@ -23,3 +23,22 @@ def test_without_a_step_there_is_none(tmp_path: Path) -> None:
     assert last_step(tmp_path / "missing") is None
     (tmp_path / "progress.jsonl").write_text('{"event": "phase"}\nhalf a li', encoding="utf-8")
     assert last_step(tmp_path / "progress.jsonl") is None
+
+
+def test_the_newest_of_each_kind_of_event_makes_the_progress(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.progress({"event": "begin", "step": 10, "totalSteps": 12})
+    assert last_progress(run_dir.progress_file) == {
+        "firstStep": 10, "step": 10, "totalSteps": 12, "lastCheckpointStep": 10
+    }  # fmt: skip
+    for step in (11, 12):
+        run_dir.progress({"event": "step", "step": step, "totalSteps": 12, "loss": 1.0 / step, "etaSeconds": 3})
+    run_dir.progress({"event": "eval", "label": "unseen", "loss": 2.0})
+    run_dir.progress({"event": "checkpoint", "step": 12})
+    assert last_progress(run_dir.progress_file) == {
+        "firstStep": 10, "step": 12, "totalSteps": 12, "loss": 1.0 / 12, "evalLoss": 2.0, "lastCheckpointStep": 12
+    }  # fmt: skip
+
+
+def test_a_run_that_did_not_begin_has_made_no_progress(tmp_path: Path) -> None:
+    assert last_progress(tmp_path / "missing") == {}

@@ -9,7 +9,7 @@ from typing import Any
 from finetune_api.errors import DatasetInvalid, PreprocessingFailed, RunError
 from finetune_trainer.data.known_datasets import KNOWN_DATASETS
 from finetune_trainer.data.rows import Conversation, PromptResponse, ShapeError, shape_row
-from finetune_trainer.data.user_code import import_function, user_traceback
+from finetune_trainer.data.user_code import import_function, user_line, user_traceback
 
 Record = dict[str, Any]
 
@@ -42,8 +42,9 @@ class Preprocessor:
         # A function that calls sys.exit would otherwise end the run without a word about the row.
         except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            line = user_line(error)
             raise PreprocessingFailed(
-                f"{place}: preprocessing_fn {self.name} raised {what}",
+                f"{place}: preprocessing_fn {self.name} raised {what}" + (f" at {line}" if line else ""),
                 hint=f"(the record has the columns {columns})",
                 user_traceback=user_traceback(error),
             ) from error

@@ -67,6 +67,15 @@ def user_traceback(error: BaseException) -> str:
     return "".join(summary.format())
 
 
+def user_line(error: BaseException) -> str | None:
+    """Return the innermost line of the user's code that the error passed, as `FILE, line N: CODE`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith((str(_OURS), "<frozen", *_LIBRARIES))]
+    if not theirs:
+        return None
+    return f"{Path(theirs[-1].filename).name}, line {theirs[-1].lineno}: {theirs[-1].line}"
+
+
 def _import_module(name: str, spec: str, code_dir: Path | None) -> ModuleType:
     try:
         module = importlib.import_module(name)

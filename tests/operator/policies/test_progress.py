@@ -1,0 +1,70 @@
+"""How far a run is: as it was told, and corrected by what later attempts prove."""
+
+from finetune_api.outcomes import Outcome
+from finetune_api.status import ProgressStatus
+from support.fake_cluster import FakeCluster
+from support.operator_jobs import inline_job, running
+
+
+def test_the_last_words_are_newer_than_the_last_answer() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.progress = ProgressStatus(step=43, total_steps=48, loss=5.9, last_checkpoint_step=40)
+    cluster.settle()
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.SUCCEEDED, progress={"step": 48, "loss": 5.8, "lastCheckpointStep": 48})
+    cluster.settle()
+    progress = cluster.status.progress
+    assert progress
+    assert (progress.step, progress.total_steps, progress.loss) == (48, 48, 5.8)
+    (attempt,) = cluster.status.attempts
+    assert (attempt.last_step, attempt.checkpoint_step) == (48, 48)
+
+
+def test_a_finished_run_has_no_estimate_of_its_end() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.progress = ProgressStatus(step=43, estimated_completion_time=cluster.now)
+    cluster.settle()
+    cluster.progress = None
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.SUCCEEDED, progress={"step": 48})
+    cluster.settle()
+    assert cluster.status.progress
+    assert cluster.status.progress.estimated_completion_time is None
+
+
+def test_a_lie_in_the_last_words_hides_nothing_else() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.SUCCEEDED, progress={"step": -5, "loss": "NaN", "totalSteps": 48})
+    cluster.settle()
+    assert cluster.status.progress == ProgressStatus(total_steps=48)
+
+
+def test_an_attempt_that_begins_later_than_was_known_credits_the_one_before() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.progress = ProgressStatus(step=12, last_checkpoint_step=10)
+    cluster.settle()
+    cluster.progress = None
+    for pod in cluster.pods():
+        cluster.exit(pod, 137)
+    cluster.settle()
+    running(cluster)
+    assert cluster.status.attempts[1].first_step == 10
+    cluster.progress, cluster.first_step = ProgressStatus(step=16, last_checkpoint_step=15), 15
+    cluster.settle()
+    before, newest = cluster.status.attempts
+    assert (before.last_step, before.checkpoint_step, newest.first_step) == (15, 15, 15)
+
+
+def test_a_suspended_attempt_is_credited_with_what_it_saved_on_its_way_out() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.progress = ProgressStatus(step=43, last_checkpoint_step=40)
+    cluster.settle()
+    cluster.progress = None
+    cluster.edit(suspend=True)
+    cluster.settle()
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.PREEMPTED, progress={"step": 44, "lastCheckpointStep": 44})
+    cluster.settle()
+    (attempt,) = cluster.status.attempts
+    assert (attempt.outcome, attempt.last_step, attempt.checkpoint_step) == ("Suspended", 44, 44)
