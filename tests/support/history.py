@@ -87,6 +87,7 @@ def watched(kubeconfig: Path, namespace: str) -> Iterator[History]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.25)  # aiohttp closes TLS connections a little after their session
 
     thread = threading.Thread(target=lambda: asyncio.run(follow()), daemon=True)
     thread.start()
