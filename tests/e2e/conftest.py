@@ -18,9 +18,9 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A cluster whose nodes have the images."""
+    """A cluster of two nodes that have the images."""
     with cluster_required():
-        chosen = chosen_cluster()
+        chosen = chosen_cluster(nodes=2)
         chosen.__enter__()
     try:
         yield chosen

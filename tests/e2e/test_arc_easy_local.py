@@ -10,7 +10,16 @@ from cluster.provider import Cluster
 from finetune_api.names import ROLE_LABEL
 from finetune_api.status import JobStatus
 from support.arc_runs import step_lines
-from support.example_job import CLAIM, EXAMPLE, NAME, example_job, give_code, give_data_and_model, give_inputs
+from support.example_job import (
+    CLAIM,
+    EXAMPLE,
+    NAME,
+    example_job,
+    give_code,
+    give_data_and_model,
+    give_inputs,
+    on_different_nodes,
+)
 from support.helm_release import Release
 from support.shell import finetune
 from support.workspace import Workspace, condition
@@ -26,10 +35,11 @@ def test_two_pods_train_what_two_processes_here_train(
     tmp_path: Path,
     tell: Callable[[str], None],
 ) -> None:
-    job = example_job(epochs=4)
+    job = example_job(epochs=4, scheduling=on_different_nodes())
     workspace.apply(job)
     _waits_for_its_inputs(workspace, model)
     workspace.until(NAME, lambda status: bool(status.progress and status.progress.step))
+    assert len({pod["spec"]["nodeName"] for pod in workspace.pods(NAME, training=True)}) == 2
     release.upgrade("logFormat=text")
     status = workspace.until_state(NAME, "Complete")
 

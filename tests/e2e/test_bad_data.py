@@ -12,15 +12,14 @@ def test_a_broken_line_is_named_and_no_training_pod_is_ever_made(
     workspace: Workspace, model: Path, tmp_path: Path
 ) -> None:
     lines = (EXAMPLE / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    lines[57] = lines[57].replace('"gold"', '"gold', 1)
+    lines[56] = lines[56].replace('"gold"', '"gold', 1)
     (tmp_path / "train.jsonl").write_text("".join(lines), encoding="utf-8")
     (tmp_path / "validation.jsonl").write_bytes((EXAMPLE / "validation.jsonl").read_bytes())
     give_inputs(workspace, model, data=tmp_path)
     workspace.apply(example_job())
     status = _failed(workspace, "DatasetInvalid")
     assert status.failure
-    assert "57" in status.failure.message
-    assert "train.jsonl" in status.failure.message
+    assert "/data/train.jsonl, line 57 (row 56 of the file): not JSON" in status.failure.message
     waited = workspace.finetune("wait", NAME)
     assert waited.returncode == 3, waited.stdout
 

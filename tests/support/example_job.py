@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import yaml
 
+from finetune_api.names import JOB_NAME_LABEL, ROLE_LABEL, TRAINER_ROLE
 from support.shell import ROOT, run
 from support.workspace import Workspace
 
@@ -29,6 +30,13 @@ def example_job(*, nodes: int = 2, epochs: int = 2, **spec: Any) -> Body:
     job["spec"]["resources"] = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "3Gi"}}
     job["spec"].setdefault("prepare", {"resources": job["spec"]["resources"]})
     return job
+
+
+def on_different_nodes() -> Body:
+    """Return a `scheduling` that keeps the training pods of the job apart."""
+    pods = {"matchLabels": {JOB_NAME_LABEL: NAME, ROLE_LABEL: TRAINER_ROLE}}
+    term = {"labelSelector": pods, "topologyKey": "kubernetes.io/hostname"}
+    return {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
 
 
 def make_model(directory: Path) -> Path:

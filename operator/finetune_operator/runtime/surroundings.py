@@ -60,19 +60,27 @@ class Gatherer:
         return None
 
     async def _check_foreign(self, key: JobKey, memory: JobMemory) -> None:
-        """What was in the way may have gone."""
+        """What was in the way may have gone: children of a job that bore the name before go without a word."""
         for (kind, name), body in list(memory.foreign.items()):
-            resource = resource_of(body)
-            try:
-                found = await self._client.get(resource, name, key.namespace)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
+            found = await self._found(key, body)
+            if found is None or is_ours(found, memory.uid):
                 del memory.foreign[kind, name]
-                continue
-            if is_ours(found, memory.uid):
-                del memory.foreign[kind, name]
-                self._world.put(resource, found)
+            if found is not None and is_ours(found, memory.uid):
+                self._world.put(resource_of(body), found)
+        for body in [body for body in self._world.children(key) if not is_ours(body, memory.uid)]:
+            found = await self._found(key, body)
+            if found is None:
+                self._world.remove(resource_of(body), body)
+            else:
+                self._world.put(resource_of(body), found)
+
+    async def _found(self, key: JobKey, body: Body) -> Body | None:
+        try:
+            return await self._client.get(resource_of(body), body["metadata"]["name"], key.namespace)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return None
 
     async def _nodes(self, pods: list[Body]) -> list[Body] | None:
         """A node that is not in the store may be newer than its watch; only the API server says that it is gone."""
