@@ -80,9 +80,10 @@ crds: setup ## Write crds/finetunejobs.yaml, and the chart's copy, anew from the
 kustomize: setup ## Write charts/kustomize anew from the chart
 	$(BIN)/python charts/kustomize/generate.py --helm "$$(PYTHONPATH=tests $(BIN)/python -c 'from cluster.binaries import find; print(find("helm"))')"
 
-bench: setup ## Measure the trainer against its peers and the start-up (about ten minutes)
+bench: setup ## Measure trainer, start-up and operator against their peers (about fifteen minutes)
 	$(BIN)/python benchmarks/trainer.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/operator.py --peer
 
 clean: ## Remove the virtual environment, caches and outputs
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

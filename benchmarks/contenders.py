@@ -21,6 +21,8 @@ from finetune_operator.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 NAMESPACE: Final = "default"
+RESOURCES: Final = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+"""Of every pod."""
 _CLAIM: Final = "results"
 _PATIENCE: Final = 60.0
 
@@ -42,7 +44,7 @@ class Contender:
 
 def bare_pods(count: int) -> list[Body]:
     """Return the pods of our jobs as nobody's: no owner, no volumes of their own, no labels."""
-    pod = next(body for body in render_children(_job("bare", 1), Settings()) if body["kind"] == "Pod")
+    pod = next(body for body in render_children(job_body("bare", 1), Settings()) if body["kind"] == "Pod")
     spec = {key: value for key, value in pod["spec"].items() if key not in ("volumes", "subdomain", "hostname")}
     spec["containers"] = [{**one, "volumeMounts": []} for one in spec["containers"]]
     return [
@@ -75,13 +77,13 @@ def ours(cluster: ControlPlane, work: Path, pods: int) -> Iterator[Contender]:
 def _kind(pods: int) -> Kind:
     return Kind(
         resource=FINETUNE_JOBS,
-        body=lambda name: _job(name, pods),
+        body=lambda name: job_body(name, pods),
         owner=lambda pod: (pod["metadata"].get("labels") or {}).get(JOB_NAME_LABEL),
         is_complete=lambda job: is_condition_true(job, "Complete"),
     )
 
 
-def _job(name: str, nodes: int) -> Body:
+def job_body(name: str, nodes: int) -> Body:
     """A job as small as the peer's: no data to mount, prepared by rank 0."""
     loader = {"name": "finetuning", "dataset": {"hf_name": "json", "hf_kwargs": {"data_dir": "/output/data"}}}
     config: dict[str, Any] = {
@@ -99,7 +101,7 @@ def _job(name: str, nodes: int) -> Body:
         "config": config,
         "output": {"volume": {"persistentVolumeClaim": {"claimName": _CLAIM}}, "subPath": name},
         "prepare": {"mode": "Inline"},
-        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+        "resources": RESOURCES,
     }
     metadata = {"name": name, "namespace": NAMESPACE}
     return {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneJob", "metadata": metadata, "spec": spec}

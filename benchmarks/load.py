@@ -26,6 +26,7 @@ class Seen:
     pods: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Pod name: its job, and when it was there."""
     running: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
     complete: dict[str, float] = field(default_factory=dict)
 
     def pods_of(self, job: str) -> int:
@@ -101,6 +102,8 @@ class Watching:
             self.seen.pods.setdefault(name, (owner, now))
         if (body.get("status") or {}).get("phase") in ("Running", "Succeeded"):
             self.seen.running.setdefault(name, now)
+        if (body.get("status") or {}).get("phase") == "Succeeded":
+            self.seen.ended.setdefault(name, now)
 
     def _note_job(self, kind: str, body: Body, now: float) -> None:
         if self._kind and self._kind.is_complete(body):

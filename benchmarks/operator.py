@@ -1,9 +1,15 @@
 """Many jobs at once on a real control plane: how fast their pods are created and they complete, and at what cost.
 
 etcd, kube-apiserver, kube-controller-manager and kube-scheduler are real and as they come; KWOK plays the kubelet, so
-pods run and end without doing anything. Measured in one run, one after the other: the rate at which the API server
-takes bare pods, our operator, and with --peer Kubeflow Trainer with JobSet. Printed are seconds, API calls per job
-from the API server's audit log, CPU-seconds, peak memory, and the ratios of the same run.
+pods run and end without doing anything. Measured in one run, one after the other: bare pods, our operator, with --peer
+Kubeflow Trainer with JobSet, and our operator's writes sent by hand. Printed are seconds, API calls per job from the
+API server's audit log, CPU-seconds, peak memory, and the ratios of the same run.
+
+Two rates bound the operator's. Bare pods show what the cluster takes of pods alone: until all are created, which the
+API server limits, and until all run, which the scheduler does (it binds 50 a second as it comes); the second is the
+raw rate that the operator is held against, since pods that only wait for the scheduler help nobody. By hand, a client
+sends exactly what the operator writes, planned beforehand: each job, its three statuses, what its pods stand on, and
+the pods. Where all share few cores, no operator that writes as much can be much faster than that.
 
     python benchmarks/operator.py                    200 jobs of 2 pods
     python benchmarks/operator.py --peer             beside Kubeflow Trainer (builds it the first time, minutes)
@@ -33,9 +39,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(1, str(ROOT / "tests"))
 
 from benchmarks.audit import audit_flags, calls_of, log_of  # noqa: E402
+from benchmarks.by_hand import ByHand, script_of  # noqa: E402
 from benchmarks.contenders import Contender, bare_pods, ours  # noqa: E402
-from benchmarks.cost import cost_of  # noqa: E402
-from benchmarks.load import Watching, create_all  # noqa: E402
+from benchmarks.cost import Cost, cost_of  # noqa: E402
+from benchmarks.kubeflow import kubeflow  # noqa: E402
+from benchmarks.load import Seen, Watching, create_all  # noqa: E402
 
 from cluster.control_plane import ControlPlane, Parts  # noqa: E402
 from cluster.simulated_nodes import SimulatedKubelet, SimulatedNode  # noqa: E402
@@ -43,6 +51,12 @@ from finetune_operator.cluster.client import Client  # noqa: E402
 from finetune_operator.cluster.resources import NODES, PODS  # noqa: E402
 
 _NAMESPACE = "default"
+_POD_ADDRESS = "192.0.2.1"
+"""Nobody answers there; on loopback, where it would be refused at once, no EndpointSlice may point."""
+
+
+_BOUNDS = ("bare pods", "by hand")
+_REACHED = (("created", "seconds_to_all_pods"), ("running", "seconds_to_all_running"))
 
 
 @dataclass
@@ -60,6 +74,8 @@ class Figures:
     calls: dict[str, int] = field(default_factory=dict)
     cpu_seconds: float | None = None
     peak_megabytes: float | None = None
+    cluster_cpu_seconds: float = 0.0
+    """Of etcd, the API server, the controllers, the scheduler and the simulated kubelet."""
 
 
 def main() -> None:
@@ -74,42 +90,54 @@ def main() -> None:
 
 
 async def _measure(options: argparse.Namespace, work: Path) -> dict[str, Figures]:
-    kubelet = SimulatedKubelet(run_seconds=options.run_seconds)
+    kubelet = SimulatedKubelet(options.run_seconds, _POD_ADDRESS)
     parts = Parts(controllers=True, scheduler=True, kubelet=kubelet, api_server_flags=audit_flags(work))
     with ControlPlane(work / "cluster", parts) as cluster:
         async with Client.from_kubeconfig(cluster.admin) as client:
             for number in range(4):
                 await client.create(NODES, SimulatedNode(f"node-{number}", cpu="1000").body())
-            found = {"bare pods": await _bare(client, options.jobs * options.pods)}
+            found = {"bare pods": await _bare(cluster, client, options.jobs * options.pods)}
             contenders = [ours]
-            if options.peer:
-                from benchmarks.kubeflow import kubeflow
-
-                contenders.append(kubeflow)
+            contenders += [kubeflow] if options.peer else []
             for start in contenders:
                 with start(cluster, work, options.pods) as contender:
-                    found[contender.name] = await _play(client, contender, options, log_of(work))
+                    found[contender.name] = await _play(cluster, client, contender, options, log_of(work))
+            found["by hand"] = await _by_hand(cluster, client, options.jobs, options.pods)
         return found
 
 
-async def _bare(client: Client, count: int) -> Figures:
-    """The rate of the API server itself: the same pods, created by hand as fast as it answers."""
-    bodies = bare_pods(count)
+async def _bare(cluster: ControlPlane, client: Client, count: int) -> Figures:
+    """The rate of the cluster itself: the same pods, created by hand as fast as the API server answers."""
+    bodies, before = bare_pods(count), _cost_of(cluster)
     async with Watching(client, _NAMESPACE) as watching:
         begun = time.monotonic()
         await create_all(client, PODS, bodies)
         await watching.until(lambda seen: len(seen.running) == count, f"{count} running pods")
-        seen = watching.seen
+        seen, after = watching.seen, _cost_of(cluster)
     for body in bodies:
         await client.delete(PODS, body["metadata"]["name"], _NAMESPACE, grace=0)
-    created = [at - begun for _, at in seen.pods.values()]
-    return Figures(None, max(created), _part(created, 50), _part(created, 99), max(seen.running.values()) - begun)
+    return _figures(seen, begun, cluster_cpu=after.since(before).cpu_seconds)
 
 
-async def _play(client: Client, contender: Contender, options: argparse.Namespace, audit: Path) -> Figures:
-    single = [await _single(client, contender, f"single-{number}", options.pods) for number in range(options.singles)]
+async def _by_hand(cluster: ControlPlane, client: Client, jobs: int, pods: int) -> Figures:
+    """What is left of the rate when every job is also written, reported on, and given what its pods stand on."""
+    scripts = [script_of(f"hand-{number}", pods) for number in range(jobs)]
+    async with Watching(client, _NAMESPACE) as watching:
+        begun, before = time.monotonic(), _cost_of(cluster)
+        await ByHand(client, watching).send(scripts)
+        over, after = time.monotonic() - begun, _cost_of(cluster)
+    figures = _figures(watching.seen, begun, cluster_cpu=after.since(before).cpu_seconds)
+    figures.seconds_to_all_complete = over
+    return figures
+
+
+async def _play(
+    cluster: ControlPlane, client: Client, contender: Contender, options: argparse.Namespace, audit: Path
+) -> Figures:
+    names = [f"single-{number}" for number in range(options.singles)]
+    single = [await _single(client, contender, name, options.pods) for name in names]
     before, lines = cost_of(*contender.pids()), _line_count(audit)
-    figures = await _burst(client, contender, options.jobs, options.pods)
+    figures = await _burst(cluster, client, contender, options.jobs, options.pods)
     figures.seconds_to_one_jobs_pods = statistics.median(single)
     after = cost_of(*contender.pids()).since(before)
     figures.cpu_seconds, figures.peak_megabytes = after.cpu_seconds, after.peak_megabytes
@@ -127,18 +155,33 @@ async def _single(client: Client, contender: Contender, name: str, pods: int) ->
         return max(at for owner, at in watching.seen.pods.values() if owner == name) - answered[name]
 
 
-async def _burst(client: Client, contender: Contender, jobs: int, pods: int) -> Figures:
+async def _burst(cluster: ControlPlane, client: Client, contender: Contender, jobs: int, pods: int) -> Figures:
     names = [f"job-{number}" for number in range(jobs)]
     async with Watching(client, _NAMESPACE, contender.kind) as watching:
-        begun = time.monotonic()
+        begun, before = time.monotonic(), _cost_of(cluster)
         await create_all(client, contender.kind.resource, map(contender.kind.body, names))
         await watching.until(lambda seen: len(seen.complete) == jobs, f"the end of {jobs} jobs")
-        seen = watching.seen
-    created = [at - begun for owner, at in seen.pods.values() if owner in names]
-    if len(created) != jobs * pods:
-        raise RuntimeError(f"{len(created)} pods were created for {jobs} jobs: {sorted(seen.pods)}")
-    running, complete = max(seen.running.values()) - begun, max(seen.complete.values()) - begun
-    return Figures(None, max(created), _part(created, 50), _part(created, 99), running, complete)
+        seen, after = watching.seen, _cost_of(cluster)
+    if len(seen.pods) != jobs * pods:
+        raise RuntimeError(f"{len(seen.pods)} pods were created for {jobs} jobs: {sorted(seen.pods)}")
+    return _figures(seen, begun, cluster_cpu=after.since(before).cpu_seconds)
+
+
+def _figures(seen: Seen, begun: float, cluster_cpu: float) -> Figures:
+    created = [at - begun for _, at in seen.pods.values()]
+    complete = max(seen.complete.values()) - begun if seen.complete else None
+    return Figures(
+        seconds_to_all_pods=max(created),
+        pods_created_p50=_part(created, 50),
+        pods_created_p99=_part(created, 99),
+        seconds_to_all_running=max(seen.running.values()) - begun,
+        seconds_to_all_complete=complete,
+        cluster_cpu_seconds=cluster_cpu,
+    )
+
+
+def _cost_of(cluster: ControlPlane) -> Cost:
+    return cost_of(*(process.pid for process in cluster.processes.values()))
 
 
 def report(found: dict[str, Figures], jobs: int, pods: int) -> str:
@@ -157,22 +200,18 @@ def report(found: dict[str, Figures], jobs: int, pods: int) -> str:
 
 
 def _ratios(found: dict[str, Figures], pods: int) -> list[str]:
-    bare, own = found["bare pods"], found["ours"]
-    lines = [
-        _rates("created", pods, bare.seconds_to_all_pods, own.seconds_to_all_pods),
-        _rates("running", pods, bare.seconds_to_all_running, own.seconds_to_all_running),
-    ]
-    for name, peer in found.items():
-        if name not in ("bare pods", "ours"):
-            assert peer.seconds_to_all_complete
-            assert own.seconds_to_all_complete
-            ratio = own.seconds_to_all_complete / peer.seconds_to_all_complete
+    own = found["ours"]
+    lines = []
+    for state, figure in _REACHED:
+        rates = {name: pods / getattr(found[name], figure) for name in (*_BOUNDS, "ours")}
+        told = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+        shares = ", ".join(f"{rates['ours'] / rates[name]:.0%} of {name}" for name in _BOUNDS)
+        lines.append(f"pods a second until all are {state}: {told} ({shares})")
+    for name, other in found.items():
+        if name != "ours" and other.seconds_to_all_complete and own.seconds_to_all_complete:
+            ratio = own.seconds_to_all_complete / other.seconds_to_all_complete
             lines.append(f"time to all Complete, ours to {name}: {ratio:.2f}")
     return lines
-
-
-def _rates(state: str, pods: int, bare: float, own: float) -> str:
-    return f"pods a second until all are {state}: bare {pods / bare:.0f}, ours {pods / own:.0f} ({bare / own:.0%})"
 
 
 def _text(value: float | None) -> str:

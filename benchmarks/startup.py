@@ -12,22 +12,25 @@ the ratios of the same run.
 It needs torch, transformers and accelerate; no network.
 """
 
-import argparse
-import json
-import os
-import resource
-import shutil
-import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
-from typing import Any
 
-import yaml
+# As a plain script it would find benchmarks/operator.py in the place of the standard library's `operator`.
+sys.path[0] = sys.path[0].removesuffix("/benchmarks")
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import shutil  # noqa: E402
+import statistics  # noqa: E402
+import subprocess  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import yaml  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that it runs as a plain script
 
 from benchmarks.gpt2 import make_gpt2  # noqa: E402
 from benchmarks.task import training_config  # noqa: E402

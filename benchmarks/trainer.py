@@ -12,20 +12,23 @@ alike. Printed are medians over the turns, and ratios of medians of the same run
 It needs torch, transformers and accelerate; 16 GB of memory for the 124M model; no network.
 """
 
-import argparse
-import json
-import multiprocessing
-import os
-import statistics
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+
+# As a plain script it would find benchmarks/operator.py in the place of the standard library's `operator`.
+sys.path[0] = sys.path[0].removesuffix("/benchmarks")
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import multiprocessing  # noqa: E402
+import os  # noqa: E402
+import statistics  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from contextlib import ExitStack  # noqa: E402
+from multiprocessing.connection import Connection  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # so that it runs as a plain script
 
 from benchmarks.candidates import CANDIDATES, Step, play  # noqa: E402
 from benchmarks.gpt2 import make_gpt2  # noqa: E402

@@ -9,6 +9,7 @@ from prometheus_client import Metric
 from finetune_operator.runtime.metrics import Metrics
 from finetune_operator.runtime.store import Store
 from finetune_operator.runtime.work_queue import WorkQueue
+from support.charts import NAME, of_kind, render
 from support.shell import ROOT
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -47,6 +48,39 @@ def test_every_alert_asks_for_metrics_that_are_served() -> None:
     asked = set(re.findall(r"finetune_operator_\w+", alerts))
     assert len(asked) > 4
     assert asked <= set(_served())
+
+
+def test_the_rights_are_those_that_the_chart_grants() -> None:
+    table = PAGE.partition("\n## Rights\n")[2].partition("\n\nNo Secrets")[0]
+    rows = re.findall(r"^\| ([a-z].*?) \| (.*?) \|$", table, re.MULTILINE)
+    told = {resource: _verbs(verbs) for named, verbs in rows for resource in _resources(named)}
+    assert told == _granted()
+
+
+def _resources(named: str) -> list[str]:
+    """What the first column names, without the words after it."""
+    found = re.match(r"[a-z/]+(?:, [a-z/]+(?=,|$))*", named)
+    assert found is not None
+    return found[0].split(", ")
+
+
+def _verbs(told: str) -> set[str]:
+    return set(re.findall(r"\b(?:get|list|watch|create|delete|update|patch)\b", told.partition(":")[0]))
+
+
+def _granted() -> dict[str, set[str]]:
+    """What the chart gives the operator's account, with everything switched on."""
+    granted: dict[str, set[str]] = {}
+    chart = render("rbac.gangSchedulers={Volcano,Coscheduling}", "rbac.aggregateToUserRoles=false")
+    roles = [*of_kind(chart, "ClusterRole"), *of_kind(chart, "Role", f"{NAME}-lease")]
+    for rule in [rule for role in roles for rule in role["rules"]]:
+        for resource in rule["resources"]:
+            granted.setdefault(resource, set()).update(rule["verbs"])
+    return granted
+
+
+def test_the_number_of_workers_is_the_charts() -> None:
+    assert f"`workers` ({VALUES['workers']})" in PAGE
 
 
 def test_every_value_of_the_chart_that_is_named_exists() -> None:
