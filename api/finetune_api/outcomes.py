@@ -5,12 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 TERMINATION_MESSAGE_BYTES: Final = 4096
 """What Kubernetes keeps of a container's termination message."""
+_PLAUSIBLE: Final[Mapping[str, range]] = MappingProxyType(
+    {"rank": range(2**31), "step": range(2**53), "exitCode": range(-255, 256), "exit_code": range(-255, 256)}
+)
+"""Numbers that a message may tell; any process of a pod can write one, so another number is passed over."""
 
 
 class Outcome(StrEnum):
@@ -108,6 +112,13 @@ class TerminationMessage(BaseModel):
     exit_code: int = Field(default=-1, alias="exitCode", description="The exit code; the outcome's own unless given.")
     traceback: str | None = Field(default=None, description="The end of the traceback, if there is one.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _believe(cls, told: Any) -> Any:
+        if not isinstance(told, dict):
+            return told
+        return {name: value for name, value in told.items() if name not in _PLAUSIBLE or _plausible(name, value)}
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if not self.reason:
@@ -142,6 +153,10 @@ class TerminationMessage(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError:
             return None
+
+
+def _plausible(name: str, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value in _PLAUSIBLE[name]
 
 
 def _last(text: str, count: int) -> str | None:

@@ -69,6 +69,7 @@ _MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "Reconciling": {
         "Accepting": "The operator waits for the ConfigMap of `spec.code`.",
         "Preparing": "The job is accepted; its dataset is not prepared yet.",
+        "Suspended": "The job was suspended before its dataset was prepared.",
         "Accepted": "The job is accepted, and its dataset prepared or to be prepared by rank 0.",
     },
     "Stalled": {
@@ -79,6 +80,7 @@ _MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "NotStalled": "The job goes on.",
     },
     EVENT: {
+        "InternalError": "A mistake of the operator's own; its log has the traceback. The job is tried again.",
         "ConfigKeysIgnored": "Keys of LLM Foundry that are accepted and do nothing here.",
         "AttemptStarted": "An attempt was decided on.",
         "AttemptEnded": "An attempt is over; a Warning unless it succeeded or was suspended.",

@@ -177,16 +177,16 @@ class Surroundings:
 
 def observe(job: SeenJob, around: Surroundings) -> Observed:
     """Sort what was seen around a job; what is not its own is told apart by the owner's uid."""
-    gone = [pod for body in around.gone_pods if _owned(job, body) and (pod := seen_pod(body, gone=True))]
-    live = [pod for body in around.pods if _owned(job, body) and (pod := seen_pod(body))]
+    gone = [pod for body in around.gone_pods if is_ours(body, job.uid) and (pod := seen_pod(body, gone=True))]
+    live = [pod for body in around.pods if is_ours(body, job.uid) and (pod := seen_pod(body))]
     names = {pod.name for pod in live}
     pods = [*live, *(pod for pod in gone if pod.name not in names)]
     prepare = next((pod for pod in pods if pod.attempt is None), None)
     return Observed(
         pods=tuple(sorted((pod for pod in pods if pod.attempt is not None), key=_place)),
         prepare_pod=prepare,
-        children=tuple(_child(body) for body in around.children if _owned(job, body)),
-        foreign=tuple(_child(body) for body in (*around.children, *around.pods) if not _owned(job, body)),
+        children=tuple(_child(body) for body in around.children if is_ours(body, job.uid)),
+        foreign=tuple(_child(body) for body in (*around.children, *around.pods) if not is_ours(body, job.uid)),
         nodes=None if around.nodes is None else {body["metadata"]["name"]: node_state(body) for body in around.nodes},
         code_sha256=None if around.code is None else content_hash(around.code),
         progress=around.progress,
@@ -222,11 +222,11 @@ def _child(body: Raw) -> SeenChild:
     )
 
 
-def _owned(job: SeenJob, body: Raw) -> bool:
-    """A claim that outlives its job has no owner, so its label tells."""
+def is_ours(body: Raw, uid: str) -> bool:
+    """Tell whether the job of this uid made an object; a claim that outlives its job has no owner, but a label."""
     metadata = body["metadata"]
     owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or []}
-    return job.uid in owners or (not owners and (metadata.get("labels") or {}).get(JOB_UID_LABEL) == job.uid)
+    return uid in owners or (not owners and (metadata.get("labels") or {}).get(JOB_UID_LABEL) == uid)
 
 
 def _place(pod: SeenPod) -> tuple[int, int]:

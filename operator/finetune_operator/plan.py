@@ -23,7 +23,7 @@ from finetune_operator.view import View
 
 Policy = Callable[[View], View]
 
-POLICIES: Final[tuple[Policy, ...]] = (accept, pin, obstacles, deadlines, suspend, support, prepare, attempt)
+POLICIES: Final[tuple[Policy, ...]] = (accept, pin, deadlines, suspend, obstacles, support, prepare, attempt)
 """Asked in this order, each seeing what those before it decided, until one has the last word."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from finetune_api.job.pods import RESERVED_CONTAINERS
 from finetune_api.names import PREPARE_ROLE, ROLE_LABEL, place_of
 from finetune_api.outcomes import TerminationMessage
 
@@ -20,7 +21,6 @@ _REMOVALS: Final = frozenset(
 _IMAGE_WAITS: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
-_OWN_CONTAINERS: Final = ("fetch", "prepare", "trainer")
 _OBJECT_WAITS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 
 
@@ -172,13 +172,13 @@ def _containers(status: Raw) -> Iterator[Raw]:
 
 
 def _image(status: Raw) -> str:
-    own = (one for one in _containers(status) if one.get("name") in _OWN_CONTAINERS)
+    own = (one for one in _containers(status) if one.get("name") in RESERVED_CONTAINERS)
     return next((str(one["imageID"]) for one in own if one.get("imageID")), "")
 
 
 def _deciding_end(status: Raw) -> Raw:
     """The end of the first of our containers that failed, else of the last; sidecars are killed at the end anyway."""
-    own = (one for one in _containers(status) if one.get("name") in _OWN_CONTAINERS)
+    own = (one for one in _containers(status) if one.get("name") in RESERVED_CONTAINERS)
     ends: list[Raw] = [end for one in own if (end := (one.get("state") or {}).get("terminated"))]
     failed = next((end for end in ends if end.get("exitCode")), None)
     return failed or (ends[-1] if ends else {})

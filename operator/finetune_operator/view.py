@@ -33,6 +33,8 @@ class View:
     delete: tuple[Deletion, ...] = ()
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
+    blocked: bool = False
+    """Something is in the way of the children: nothing is created for now."""
     done: bool = False
     """No further policy has a say."""
 
@@ -81,8 +83,8 @@ class View:
         return self.report(conditions=tuple(one for one in self.status.conditions if one.type not in kinds))
 
     def creating(self, *bodies: Body) -> Self:
-        """Create these objects."""
-        return replace(self, create=(*self.create, *bodies))
+        """Create these objects, unless something is in the way."""
+        return self if self.blocked else replace(self, create=(*self.create, *bodies))
 
     def deleting(self, deletions: Sequence[Deletion]) -> Self:
         """Delete these objects."""

@@ -84,9 +84,10 @@ def _the_commands_tell_the_same(workspace: Workspace) -> None:
     assert waited.returncode == 0, waited.stdout
     shown = workspace.finetune("status", NAME)
     assert "Complete" in shown.stdout
-    log = workspace.finetune("logs", NAME)
-    assert log.returncode == 0, log.stdout
-    assert "loss" in log.stdout
+    for options, word in (((), "loss"), (("--all",), "[rank 0] "), (("--prepare",), "rows")):
+        log = workspace.finetune("logs", NAME, *options)
+        assert log.returncode == 0, log.stdout
+        assert word in log.stdout, f"logs {options}: {log.stdout}"
     listed = workspace.kubectl("get", "ftj")
     assert listed.split()[:8] == ["NAME", "STATE", "NODES", "STEP", "LOSS", "ETA", "RESTARTS", "AGE"]
 

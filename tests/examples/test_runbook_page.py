@@ -51,7 +51,7 @@ def test_every_alert_asks_for_metrics_that_are_served() -> None:
 
 
 def test_the_rights_are_those_that_the_chart_grants() -> None:
-    table = PAGE.partition("\n## Rights\n")[2].partition("\n\nNo Secrets")[0]
+    table = PAGE.partition("\n## Rights\n")[2].partition("|---|---|\n")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| ([a-z].*?) \| (.*?) \|$", table, re.MULTILINE)
     told = {resource: _verbs(verbs) for named, verbs in rows for resource in _resources(named)}
     assert told == _granted()

@@ -6,6 +6,7 @@ import pytest
 
 from finetune_api.outcomes import Outcome
 from finetune_api.reasons import AttemptOutcome, State
+from finetune_operator.view import amended
 from support.configs import manifest
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import inline_job, job, local_training, running, state
@@ -117,3 +118,14 @@ def test_the_budget_of_restarts_ends() -> None:
     cluster.settle()
     assert cluster.status.state == State.FAILED
     assert cluster.events.count("RestartsExhausted") == 1
+
+
+def test_a_finished_job_tells_that_it_has_seen_a_later_edit() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.SUCCEEDED)
+    cluster.settle()
+    before = cluster.status
+    cluster.edit(ttlSecondsAfterFinished={"succeeded": 7200})
+    cluster.settle()
+    assert cluster.status == amended(before, observed_generation=2)

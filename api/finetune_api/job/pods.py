@@ -22,7 +22,7 @@ RESERVED_ENV: Final = frozenset(
 )
 RESERVED_ENV_PREFIXES: Final = ("PET_", "TORCHELASTIC_", "FINETUNE_", "KUBERNETES_")
 RESERVED_LABEL_DOMAINS: Final = ("finetune.dev", "kubernetes.io", "k8s.io")
-RESERVED_CONTAINERS: Final = ("fetch", "prepare", "trainer")
+RESERVED_CONTAINERS: Final = ("fetch", "fetch-model", "prepare", "trainer")
 RESERVED_VOLUMES: Final = ("certificates", "code", "config", "dataset", "model", "output", "scratch", "shared-memory")
 NETWORK_PREFIXES: Final = ("NCCL_", "GLOO_", "UCX_", "FI_", "RCCL_")
 

@@ -1,14 +1,29 @@
 """How a job is prepared, retried, timed, cleaned up, placed and scaled."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from finetune_api.config.section import checked
 from finetune_api.job.part import Count, Name, Part, Quantities, RawObject, Seconds
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63)]
 NonNegative = Annotated[int, Field(ge=0, le=2**31 - 1)]
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def _check_affinity(affinity: object) -> None:
+    """Hold an affinity to the form that lets the operator add a term of its own; the API server judges the rest."""
+    to_pods = affinity.get("podAffinity") if isinstance(affinity, dict) else None
+    if to_pods is not None and not isinstance(to_pods, dict):
+        raise ValueError("podAffinity is not a mapping; write it as in a pod")
+    required = to_pods.get(REQUIRED) if to_pods else None
+    if required is not None and not isinstance(required, list):
+        raise ValueError(f"podAffinity.{REQUIRED} is not a list; write it as in a pod")
+
+
+Affinity = Annotated[RawObject, checked(_check_affinity)]
 
 
 class Resources(Part):
@@ -21,23 +36,10 @@ class Resources(Part):
 
 
 class Elastic(Part):
-    """Bounds for the number of nodes when the wanted number cannot be placed."""
+    """Bounds within which the number of nodes may be changed; each attempt takes the number that stands then."""
 
     min_nodes: Count = Field(description="Fewest nodes a run may continue on.")
     max_nodes: Count = Field(description="Most nodes a run may use.")
-
-
-class Prepare(Part):
-    """How the dataset is prepared before training."""
-
-    mode: Literal["Auto", "Pod", "Inline"] = Field(
-        default="Auto",
-        description="Pod: in a pod of its own; Inline: in rank 0's pod, for local sources; "
-        "Auto: Inline for CPU jobs on one node, else Pod.",
-    )
-    resources: Resources = Field(
-        default_factory=Resources, description="Resources of the prepare pod, which needs no GPU."
-    )
 
 
 class TimeToLive(Part):
@@ -61,7 +63,7 @@ class RunPolicy(Part):
         default=None, description="How long pods may wait to be scheduled and pulled; unset: for ever."
     )
     step_timeout_seconds: Seconds | None = Field(
-        default=None, description="A run without a step for this long is restarted; unset: never."
+        default=None, description="Reserved: how long a run may take for a step. It has no effect yet."
     )
     ttl_seconds_after_finished: TimeToLive = Field(
         default_factory=TimeToLive, description="When children of a finished job are deleted."
@@ -93,6 +95,27 @@ class Toleration(Part):
     )
 
 
+NodeSelector = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
+Tolerations = Annotated[list[Toleration], Field(max_length=64)]
+
+
+class Prepare(Part):
+    """How the dataset is prepared before training."""
+
+    mode: Literal["Auto", "Pod", "Inline"] = Field(
+        default="Auto",
+        description="Pod: in a pod of its own; Inline: in rank 0's pod, for local sources; "
+        "Auto: Inline for CPU jobs on one node, else Pod.",
+    )
+    resources: Resources = Field(
+        default_factory=Resources, description="Resources of the prepare pod, which needs no GPU."
+    )
+    node_selector: NodeSelector = Field(
+        default_factory=dict, description="Labels that the prepare pod's node must have; scheduling's do not apply."
+    )
+    tolerations: Tolerations = Field(default_factory=list, description="Taints that the prepare pod tolerates.")
+
+
 class Scheduling(Part):
     """Where pods may run, and who places them."""
 
@@ -111,11 +134,9 @@ class Scheduling(Part):
     gang: Literal["None", "Kueue", "Volcano", "Coscheduling"] = Field(
         default="None", description="What places all pods of an attempt together."
     )
-    node_selector: dict[LabelKey, LabelValue] = Field(
-        default_factory=dict, max_length=64, description="Labels that nodes must have."
-    )
-    tolerations: list[Toleration] = Field(default_factory=list, max_length=64, description="Taints that are tolerated.")
-    affinity: RawObject = Field(default_factory=dict, description="A Kubernetes affinity, verbatim.")
+    node_selector: NodeSelector = Field(default_factory=dict, description="Labels that nodes must have.")
+    tolerations: Tolerations = Field(default_factory=list, description="Taints that are tolerated.")
+    affinity: Affinity = Field(default_factory=dict, description="A Kubernetes affinity, verbatim.")
     topology_key: LabelKey | None = Field(
         default=None, description="Node label within whose one value all pods should run."
     )

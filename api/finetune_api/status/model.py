@@ -20,7 +20,7 @@ class AttemptStatus(StatusPart):
     number: Number = Field(description="Counts from 0; part of the names of its pods.")
     nodes: Annotated[int, Field(ge=1, le=1000)] = Field(description="Pods of the attempt.")
     start_time: Timestamp | None = Field(
-        default=None, description="When its pods were first seen; unset: decided, not created."
+        default=None, description="When its pods were to be created; unset: decided, and its turn has not come."
     )
     running_time: Timestamp | None = Field(default=None, description="When all its pods ran.")
     end_time: Timestamp | None = Field(default=None, description="When it was over; unset: it is not.")
@@ -64,7 +64,9 @@ class OutputsStatus(StatusPart):
     """What the run left, as paths on the output volume."""
 
     model: Line | None = Field(default=None, description="Directory of the finished model, for transformers.")
-    checkpoint: Line | None = Field(default=None, description="The newest checkpoint.")
+    checkpoint: Line | None = Field(
+        default=None, description="Directory of the checkpoints, the newest of which counts."
+    )
     report: Line | None = Field(default=None, description="The report of the run.")
 
 

@@ -18,6 +18,9 @@ from pydantic.alias_generators import to_camel
 _LARGEST: Final = 2**53
 """Beyond this a JSON number is no longer exact everywhere."""
 
+_EARLIEST: Final = 1970
+"""Nothing that a status tells of happened before this year, and years of four digits are written alike everywhere."""
+
 _DIGITS: Final = 6
 """Significant digits of a measured number: enough to read, and few enough that a table stays narrow."""
 
@@ -41,7 +44,13 @@ class StatusPart(BaseModel):
 
 
 def _whole_seconds(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(microsecond=0)
+    try:
+        utc = moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError("is not a moment of the calendar") from None
+    if utc.year < _EARLIEST:
+        raise ValueError(f"lies before the year {_EARLIEST}")
+    return utc
 
 
 def _written(moment: datetime) -> str:

@@ -164,7 +164,7 @@ class LogShow:
         name = target.pod(self.name, 0)
         pod = await find_pod(self.client, self.namespace, name)
         first = (pod or {"spec": {}})["spec"].get("initContainers") or []
-        names = [one["name"] for one in first if one["name"] == "fetch"]
+        names = [one["name"] for one in first if one["name"].startswith("fetch")]
         return [Container(name, one) for one in (*names, "prepare")] if pod else []
 
     def _why_missing(self, job: JobView, target: Target, missing: list[str]) -> str:

@@ -1,9 +1,9 @@
 """What every pod of a job has in common: it meets Pod Security *restricted*, whatever its author wrote."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from finetune_api.job.policies import REQUIRED
 from finetune_api.names import ATTEMPT_LABEL, JOB_UID_LABEL
 from finetune_operator.children.blueprint import Blueprint, Body
 from finetune_operator.children.volumes import OUTPUT, SCRATCH
@@ -63,7 +63,8 @@ def container(job: Blueprint, name: str, command: Sequence[str], env: Sequence[B
         "name": name,
         "image": job.image,
         **policy,
-        "command": list(command),
+        # Kubernetes would put a variable in the place of $(NAME), and these texts may come from a job's author.
+        "command": [part.replace("$", "$$") for part in command],
         "env": list(env),
         "volumeMounts": list(mounts),
         "workingDir": SCRATCH,
@@ -111,9 +112,8 @@ def placement(job: Blueprint, attempt: int) -> Body:
 
 def _together(job: Blueprint, attempt: int) -> Body:
     """The job's affinity, and one of its own: to the other pods of the attempt, within one value of a node label."""
-    affinity: Body = copy.deepcopy(job.spec.scheduling.affinity)
+    affinity = job.spec.scheduling.affinity
     own = {JOB_UID_LABEL: job.uid, ATTEMPT_LABEL: str(attempt)}
     term = {"labelSelector": {"matchLabels": own}, "topologyKey": job.spec.scheduling.topology_key}
-    required = affinity.setdefault("podAffinity", {}).setdefault("requiredDuringSchedulingIgnoredDuringExecution", [])
-    required.append(term)
-    return affinity
+    to_pods = affinity.get("podAffinity") or {}
+    return {**affinity, "podAffinity": {**to_pods, REQUIRED: [*(to_pods.get(REQUIRED) or []), term]}}

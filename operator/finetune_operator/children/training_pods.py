@@ -1,6 +1,7 @@
 """The pods of one attempt, rendered from the role that runs on a laptop too."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torchx.specs import Role, macros
 
@@ -75,8 +76,8 @@ def _variables(job: Blueprint) -> dict[str, str]:
 
 def _for_node(role: Role, rank: int) -> Role:
     values = macros.Values(img_root="", app_id="", replica_id=str(rank), rank0_env="")
-    applied: Role = values.apply(role)
-    return applied
+    # Only the arguments hold macros; in the environment, which the job's author writes, a $ is a $.
+    return replace(role, args=[values.substitute(argument) for argument in role.args])
 
 
 def _pod(job: Blueprint, role: Role, gang: Gang, attempt: int, rank: int) -> Body:

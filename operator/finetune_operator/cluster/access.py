@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from finetune_operator.cluster.errors import LoginError
 
@@ -34,6 +37,15 @@ class Access:
     authorization: Authorization = lambda: None
     proxy: str | None = None
     """None leaves it to the environment."""
+
+    @cached_property
+    def proxy_used(self) -> str | None:
+        """The proxy on the way to the server: the one given, else the environment's (HTTPS_PROXY, NO_PROXY)."""
+        # Looked up once: an HTTP library that is told to trust the environment reads it, and ~/.netrc, per request.
+        url = urlsplit(self.server)
+        if self.proxy is not None or proxy_bypass(url.hostname or ""):
+            return self.proxy
+        return getproxies().get(url.scheme)
 
 
 Login = Callable[[], Access]

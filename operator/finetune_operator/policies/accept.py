@@ -6,15 +6,16 @@ from functools import lru_cache
 from typing import Final
 
 from finetune_api.config import TrainingConfig, check_world, parse_training_config
-from finetune_api.errors import ConfigInvalid
+from finetune_api.errors import ConfigInvalid, Problem
 from finetune_api.job import GROUP, KIND, VERSION, FinetuneJobSpec, load_job
 from finetune_api.names import config_map_name
 from finetune_api.reasons import ConditionType, reason_of
-from finetune_api.status import FrozenStatus
+from finetune_api.status import FrozenStatus, condition_of
 from finetune_operator.children.blueprint import Blueprint, config_hash, gpus_of, processes_per_node
 from finetune_operator.children.fetching import fetches_of
 from finetune_operator.decision import Event
 from finetune_operator.observed import SeenJob
+from finetune_operator.policies.deadlines import pending_since
 from finetune_operator.policies.ending import fail
 from finetune_operator.policies.waiting import wait_for_code
 from finetune_operator.settings import Settings
@@ -39,6 +40,7 @@ def accept(view: View) -> View:
         judged = _judged(json.dumps(view.job.document.get("spec")), view.job.name)
         if view.status.frozen is None:
             _check_world(judged)
+            _check_inline(judged)
     except ConfigInvalid as error:
         return _refuse(view, error)
     forbidden = _forbidden(view, judged.spec)
@@ -46,7 +48,7 @@ def accept(view: View) -> View:
         return view.say(ConditionType.STALLED, "PolicyForbids", field=forbidden[0], message=forbidden[1]).stop()
     if view.status.frozen is None:
         if judged.spec.code and view.observed.code_sha256 is None:
-            return wait_for_code(view.say(ConditionType.RECONCILING, "Accepting"), judged.spec.code.config_map.name)
+            return _wait_for_code(view, judged.spec, judged.spec.code.config_map.name)
         view = _tell_ignored(_freeze(view, judged), judged.ignored)
     elif _lost_config(view, judged.config):
         return fail(view, "ConfigInvalid", message=_LOST_CONFIG)
@@ -94,6 +96,14 @@ def _check_world(judged: Judged) -> None:
         raise _in_config(error) from None
 
 
+def _check_inline(judged: Judged) -> None:
+    fetches = fetches_of(judged.spec, judged.config) if judged.spec.prepare.mode == "Inline" else ()
+    if fetches:
+        names = ", ".join(dict.fromkeys(fetch.uri for fetch in fetches))
+        sentence = f"Inline cannot fetch {names}; use Pod or Auto, or put it on a volume and write its path"
+        raise ConfigInvalid.of([Problem("spec.prepare.mode", sentence)])
+
+
 def _in_config(error: ConfigInvalid) -> ConfigInvalid:
     return ConfigInvalid.of([problem.under("spec.config") for problem in error.problems])
 
@@ -110,6 +120,14 @@ def _lost_config(view: View, config: TrainingConfig) -> bool:
     """The ConfigMap holds what was frozen; only when it is gone must it be made again, and come out the same."""
     held = view.observed.has("ConfigMap", config_map_name(view.job.name))
     return not held and config_hash(config) != view.frozen.config_sha256
+
+
+def _wait_for_code(view: View, spec: FinetuneJobSpec, name: str) -> View:
+    view = wait_for_code(view.say(ConditionType.RECONCILING, "Accepting"), name)
+    waiting = condition_of(view.status.conditions, ConditionType.RECONCILING)
+    if waiting is None or spec.run_policy.suspend:
+        return view
+    return pending_since(view, waiting.last_transition_time, spec.run_policy)
 
 
 def _forbidden(view: View, spec: FinetuneJobSpec) -> tuple[str, str] | None:

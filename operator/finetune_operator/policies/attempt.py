@@ -15,6 +15,8 @@ from finetune_operator.view import View, amended
 def attempt(view: View) -> View:
     """Begin the next attempt, launch it, follow it, or record its end."""
     if view.attempt is None or view.attempt.outcome is not None:
+        if view.blocked:
+            return view.stop()
         view = begin(view)
     newest = view.attempt
     assert newest is not None

@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+from finetune_api.job.policies import RunPolicy
+from finetune_api.reasons import ConditionType
+from finetune_api.status import condition_of, decisive_condition, is_true
 from finetune_operator.policies.ending import fail
 from finetune_operator.policies.waiting import wait_of
 from finetune_operator.seen_pod import SeenPod
@@ -11,7 +14,44 @@ from finetune_operator.view import View
 def deadlines(view: View) -> View:
     """Fail a job whose time is up; otherwise look again when it would be."""
     view = _active(view)
-    return view if view.done else _pending(view)
+    view = view if view.done else _pending(view)
+    since = None if view.done else _unmade(view)
+    return view if since is None else pending_since(view, since, view.spec.run_policy)
+
+
+def pending_since(view: View, since: datetime, policy: RunPolicy) -> View:
+    """Fail a job whose pods could not be created for too long; its conditions say why."""
+    limit = policy.pending_deadline_seconds
+    if limit is None:
+        return view
+    left = limit - view.since(since)
+    if left > 0:
+        return view.again_after(left)
+    why = decisive_condition(view.status.conditions)
+    words = why.message if why else ""
+    return fail(view, "DeadlineExceeded", field="pendingDeadlineSeconds", seconds=limit, message=words)
+
+
+def _unmade(view: View) -> datetime | None:
+    """Since when pods should be there that are not; None when all are, or the job is suspended."""
+    status, attempt = view.status, view.attempt
+    if view.spec.run_policy.suspend or is_true(status.conditions, ConditionType.SUSPENDED):
+        return None
+    if attempt is not None and attempt.outcome is None:
+        there = len(view.observed.of_attempt(attempt.number)) == attempt.nodes
+        return None if there or attempt.running_time is not None else attempt.start_time
+    if attempt is not None or view.observed.prepare_pod is not None or status.restarts or status.prepare_disruptions:
+        return None
+    return max(moment for moment in (status.start_time, *_turns(view)) if moment) if status.start_time else None
+
+
+def _turns(view: View) -> list[datetime]:
+    """When the job was resumed and its data prepared, before which nothing of what follows could wait."""
+    conditions = view.status.conditions
+    suspended = condition_of(conditions, ConditionType.SUSPENDED)
+    prepared = condition_of(conditions, ConditionType.DATASET_PREPARED)
+    done = prepared if is_true(conditions, ConditionType.DATASET_PREPARED) else None
+    return [one.last_transition_time for one in (suspended, done) if one is not None]
 
 
 def _active(view: View) -> View:

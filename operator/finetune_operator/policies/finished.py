@@ -9,8 +9,9 @@ from finetune_operator.view import View
 
 
 def finished(view: View) -> View:
-    """Delete what a finished job does not need any more; its status stays as it is."""
+    """Delete what a finished job does not need any more; of its status only the generation that was seen moves on."""
     policy = _policy(view)
+    view = view.report(observed_generation=view.job.generation)
     return expire(view.deleting(clean_pods(view, policy)), policy).stop()
 
 

@@ -1,5 +1,7 @@
 """Begins attempts: never two of them at once, and each with what the first one used."""
 
+from collections.abc import Sequence
+
 from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus
 from finetune_operator.children.gang import gang_of
@@ -31,23 +33,29 @@ def launch(view: View, attempt: AttemptStatus) -> View:
     if blocking:
         return view.stop()
     pods = view.observed.of_attempt(attempt.number)
+    left = 0.0 if pods else _backoff_left(view)
+    if left > 0:
+        return view.again_after(left).stop()
+    view = view.with_attempt(amended(attempt, start_time=attempt.start_time or view.now))
+    complete = len(pods) == attempt.nodes
+    if view.blocked and not complete:
+        return view.stop()
     if not pods:
-        left = _backoff_left(view)
-        if left > 0:
-            return view.again_after(left).stop()
         if view.spec.code and view.observed.code_sha256 is None:
             return wait_for_code(view, view.spec.code.config_map.name)
         if view.spec.code and view.observed.code_sha256 != view.frozen.code_sha256:
             return fail(view, "CodeChanged", name=view.spec.code.config_map.name)
         view = view.creating(*_group(view, attempt))
-    view = view.with_attempt(amended(attempt, start_time=attempt.start_time or view.now))
-    names = {pod.name for pod in pods}
-    bodies = build_training_pods(view.plans, attempt.number, attempt.nodes)
-    view = view.creating(*(body for body in bodies if body["metadata"]["name"] not in names))
+    view = view if complete else view.creating(*_absent(view, attempt, pods))
     ready = sum(pod.running for pod in pods)
     facts = {"attempt": attempt.number, "ready": ready, "nodes": attempt.nodes}
-    complete = len(pods) == attempt.nodes
     return say_waiting(view, ConditionType.RUNNING, pods, "Starting", complete=complete, **facts).stop()
+
+
+def _absent(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> list[Body]:
+    names = {pod.name for pod in pods}
+    bodies = build_training_pods(view.plans, attempt.number, attempt.nodes)
+    return [body for body in bodies if body["metadata"]["name"] not in names]
 
 
 def _group(view: View, attempt: AttemptStatus) -> list[Body]:

@@ -1,5 +1,7 @@
 """What is in the way of a job's children: names that others hold, and answers of the API server."""
 
+from dataclasses import replace
+
 from finetune_api.names import (
     config_map_name,
     network_policy_name,
@@ -14,17 +16,20 @@ from finetune_api.status import JobStatus, condition_of
 from finetune_operator.observed import Refusal
 from finetune_operator.view import View
 
-_FOREIGN_RETRY = 30.0
-"""Seconds between looks at a name that another object holds."""
+_FOREIGN_RETRY = 5.0
+"""Seconds between looks at a name that another object holds; often it goes with a deleted job of the same name."""
 
 
 def obstacles(view: View) -> View:
-    """Report what is in the way and wait; when nothing is any more, say so."""
+    """Report what is in the way, and let nothing be created meanwhile; when nothing is any more, say so.
+
+    What exists is followed all the same: it trains, fails, and is over.
+    """
     names = _names(view)
     foreign = next((child for child in view.observed.foreign if (child.kind, child.name) in names), None)
     if foreign is not None:
         view = view.say(ConditionType.STALLED, "ChildForeign", kind=foreign.kind, name=foreign.name)
-        return view.again_after(_FOREIGN_RETRY).stop()
+        return _blocked(view, _FOREIGN_RETRY)
     retry = view.settings.timing.refusal_retry
     standing = [one for one in view.observed.refusals if not view.observed.exists(one.kind, one.name)]
     fresh = next((one for one in standing if view.since(one.at) < retry), None)
@@ -32,7 +37,7 @@ def obstacles(view: View) -> View:
         return _refused(view, fresh)
     # While a create is tried again, what its refusal made of the job stands, or it would flap with every retry.
     left = max((2 * retry - view.since(one.at) for one in standing), default=0.0)
-    return view.again_after(left) if left > 0 else _unstalled(view)
+    return view.again_after(left) if left > 0 else unstalled(view)
 
 
 def refused(status: JobStatus) -> bool:
@@ -40,7 +45,8 @@ def refused(status: JobStatus) -> bool:
     return any(one.reason in ("ChildRefused", "QuotaExceeded") for one in status.conditions)
 
 
-def _unstalled(view: View) -> View:
+def unstalled(view: View) -> View:
+    """Say that nothing is in the way."""
     stalled = condition_of(view.status.conditions, ConditionType.STALLED)
     moving = stalled is None or stalled.status != "True"
     return view if moving else view.say(ConditionType.STALLED, "NotStalled")
@@ -54,7 +60,11 @@ def _refused(view: View, refusal: Refusal) -> View:
         view = view.say(condition, "QuotaExceeded", **facts)
     else:
         view = view.say(ConditionType.STALLED, "ChildRefused", **facts)
-    return view.again_after(view.settings.timing.refusal_retry - view.since(refusal.at)).stop()
+    return _blocked(view, view.settings.timing.refusal_retry - view.since(refusal.at))
+
+
+def _blocked(view: View, seconds: float) -> View:
+    return replace(view.again_after(seconds), blocked=True)
 
 
 def _names(view: View) -> set[tuple[str, str]]:

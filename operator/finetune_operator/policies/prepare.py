@@ -41,6 +41,8 @@ def _succeeded(view: View, pod: SeenPod) -> View:
 
 
 def _create(view: View) -> View:
+    if view.blocked:
+        return view.stop()
     pod = prepare_pod_name(view.job.name)
     view = say_waiting(view, ConditionType.DATASET_PREPARED, (), "Preparing", complete=False, pod=pod)
     return view.creating(build_prepare_pod(view.plans)).stop()

@@ -28,7 +28,8 @@ def _last_words(pods: Sequence[SeenPod]) -> LastWords | None:
 def _final(view: View, last: LastWords) -> ProgressStatus:
     """What was last told stays true where the last words are silent, but for when the run would end."""
     told = {name: value for name, value in last.progress if value is not None}
-    return amended(view.status.progress or ProgressStatus(), **told, estimated_completion_time=None)
+    told["estimated_completion_time"] = None
+    return amended(view.status.progress or ProgressStatus(), **told)
 
 
 def _credited(view: View, step: int) -> View:

@@ -3,9 +3,10 @@
 from typing import Final
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
-from finetune_api.status import condition_of
+from finetune_api.status import condition_of, is_true
 from finetune_operator.attempts import SUSPENDING, Verdict, judge
 from finetune_operator.policies.ending import end_attempt
+from finetune_operator.policies.obstacles import unstalled
 from finetune_operator.policies.prepare import RETRYING
 from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.restart import settle
@@ -20,7 +21,7 @@ def suspend(view: View) -> View:
     condition = condition_of(view.status.conditions, ConditionType.SUSPENDED)
     if not view.spec.run_policy.suspend:
         leaving = condition is not None and condition.reason != "Resumed"
-        return view.say(ConditionType.SUSPENDED, "Resumed") if leaving else view
+        return _resumed(view) if leaving else view
     verdict = _decisive(view)
     if verdict is not None:
         return settle(view, verdict)
@@ -73,6 +74,13 @@ def _end(view: View) -> View:
     return end_attempt(view, AttemptOutcome.SUSPENDED, "Suspended", "Suspended by runPolicy.suspend.")
 
 
+def _resumed(view: View) -> View:
+    reconciling = condition_of(view.status.conditions, ConditionType.RECONCILING)
+    if reconciling is not None and reconciling.reason == "Suspended":
+        view = view.say(ConditionType.RECONCILING, "Preparing")
+    return view.say(ConditionType.SUSPENDED, "Resumed")
+
+
 def _put_off(view: View) -> View:
     """The pod that was preparing left because it was asked to, which is no disruption."""
     preparing = condition_of(view.status.conditions, ConditionType.DATASET_PREPARED)
@@ -82,6 +90,9 @@ def _put_off(view: View) -> View:
 
 
 def _suspended(view: View) -> View:
-    view = _put_off(_end(view)).say(ConditionType.SUSPENDED, "Suspended")
+    view = unstalled(_put_off(_end(view))).say(ConditionType.SUSPENDED, "Suspended")
+    if is_true(view.status.conditions, ConditionType.RECONCILING):
+        # Nothing is being done, and tools that wait for the end of it would wait for ever.
+        view = view.say(ConditionType.RECONCILING, "Suspended")
     running = condition_of(view.status.conditions, ConditionType.RUNNING)
     return (view.say(ConditionType.RUNNING, "Stopped") if running else view).stop()

@@ -1,6 +1,7 @@
 """Puts the parts together: logs in, waits to lead, lists, watches, works; and stops in good order."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import Any, Final
 from finetune_operator.cluster.client import ApiError, Client
 from finetune_operator.cluster.resources import FINETUNE_JOBS, PODS, Resource
 from finetune_operator.runtime.events_poster import EventPoster
+from finetune_operator.runtime.handover import Handover
 from finetune_operator.runtime.health import SLOWEST_ROUND, Health, serving
 from finetune_operator.runtime.lease import Clock, Lease
 from finetune_operator.runtime.metrics import Metrics
@@ -24,7 +26,7 @@ from finetune_operator.runtime.reconciler import Reconciler
 from finetune_operator.runtime.resync import INTERVAL, Resync
 from finetune_operator.runtime.scope import Scope
 from finetune_operator.runtime.store import JobKey
-from finetune_operator.runtime.watching import Watches
+from finetune_operator.runtime.watching import Seen, Watches
 from finetune_operator.runtime.work_queue import Backoff, WorkQueue
 from finetune_operator.runtime.world import World
 from finetune_operator.settings import Settings
@@ -38,6 +40,8 @@ _WORKER_STOP: Final = 1.0
 _LATE_IMPORT: Final = "finetune_operator.launch"
 """Needed for the first pod; imported before, so that the first job does not wait for it."""
 _TOGETHER: Final = 0.1
+_NOT_STARTED: Final = 1.0
+"""Seconds for a pod to start, before it is worth telling what it waits for."""
 _PATIENCE: Final = 60.0
 """Seconds for an API server that has only just started, or just learned of FinetuneJobs."""
 
@@ -67,7 +71,7 @@ class App:
         self._identity = f"{socket.gethostname()}_{os.getpid()}"
         self._world = World(with_nodes=options.scope.cluster_wide)
         self._queue: WorkQueue[JobKey] = WorkQueue("jobs", Backoff())
-        self._poster = EventPoster(client, self._identity, _now, busy=lambda: len(self._queue) > 0)
+        self._poster = EventPoster(client, self._identity, _now, busy=lambda: self._queue.load > options.workers // 2)
         self._puller = ProgressPuller(self._queue.add, _now)
         self._reconciler = Reconciler(
             client, self._world, settings, poster=self._poster, puller=self._puller, metrics=self._metrics, now=_now
@@ -108,10 +112,15 @@ class App:
             self._client, self._world, self._options.scope, look_at=self._queue.add_after,
             beat=self._health.expect("resync", 3 * INTERVAL),
         )  # fmt: skip
+        gc.disable()  # a first list makes a great many objects, and no garbage
         await _patiently(resync.first)
         self._health.ready = True
         self._health.check("queue", self._stuck)
         await asyncio.to_thread(importlib.import_module, _LATE_IMPORT)
+        # What is loaded by now stays: looking through it all for garbage, again and again, would hold up the work.
+        gc.collect()
+        gc.freeze()
+        gc.enable()
         watches = self._watches(resync)
         watches.start()
         stack.callback(watches.stop, _WORKER_STOP)
@@ -129,11 +138,11 @@ class App:
             self._metrics.watch_restarted()
             loop.call_soon_threadsafe(resync.ask)
 
-        def deliver(resource: Resource, kind: str | None, body: Body) -> None:
-            with suppress(RuntimeError):  # the loop is closed: we are leaving
-                loop.call_soon_threadsafe(self._seen, resync, resource, kind, body)
+        def seen(event: Seen) -> None:
+            self._seen(resync, *event)
 
         beat = self._health.expect("watch", _WATCH_SILENCE)
+        deliver = Handover(loop, seen).put
         return Watches(self._client.log_in, self._options.scope, deliver, beat=beat, restarted=restarted)
 
     def _seen(self, resync: Resync, resource: Resource, kind: str | None, body: Body) -> None:
@@ -142,7 +151,7 @@ class App:
         news = self._world.remove if kind == "DELETED" else self._world.put
         for key in news(resource, body):
             if resource is PODS:  # those of one job start and end together: one look for all of them
-                self._queue.add_after(key, _TOGETHER)
+                self._queue.add_after(key, _NOT_STARTED if is_starting(kind, body) else _TOGETHER)
             else:  # a job that has no pods yet overtakes those that report theirs
                 self._queue.add(key, first=resource is FINETUNE_JOBS and not body.get("status", {}).get("frozen"))
 
@@ -157,6 +166,12 @@ class App:
             if error.code == 404:
                 raise Fatal("the cluster has no FinetuneJobs: install crds/finetunejobs.yaml (or the chart)") from None
             raise
+
+
+def is_starting(kind: str | None, pod: Body) -> bool:
+    """Tell whether a pod has yet to start, and nobody takes it away."""
+    waits = (pod.get("status") or {}).get("phase") in (None, "Pending")
+    return waits and kind != "DELETED" and "deletionTimestamp" not in pod["metadata"]
 
 
 async def _patiently(action: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,26 +48,24 @@ class EventPoster:
         self, client: Client, instance: str, now: Callable[[], datetime], busy: Callable[[], bool] = lambda: False
     ) -> None:
         self._client, self._instance, self._now, self._busy = client, instance, now, busy
-        self._queue: asyncio.Queue[tuple[SeenJob, Event]] = asyncio.Queue()
+        self._queue: deque[tuple[SeenJob, Event]] = deque(maxlen=_QUEUED)
+        self._more = asyncio.Event()
         self._series: OrderedDict[tuple[str, Event], Series] = OrderedDict()
 
     def post(self, job: SeenJob, events: Sequence[Event]) -> None:
         """Have Events posted about a job."""
         for event in events:
-            if self._queue.qsize() >= _QUEUED:
-                self._queue.get_nowait()
-            self._queue.put_nowait((job, event))
+            self._queue.append((job, event))
+            self._more.set()
 
     async def work(self) -> None:
         """Post until cancelled."""
         while True:
-            job, event = await self._queue.get()
+            if not self._queue:
+                self._more.clear()
+                await self._more.wait()
             await self._let_others_go_first()
-            try:
-                await self._post(job, event)
-            except (ApiError, Unreachable) as error:
-                log.warning("an Event could not be posted: %s", error, extra={"job": job.name})
-            self._queue.task_done()
+            await self._post_next()
 
     async def _let_others_go_first(self) -> None:
         """While jobs wait, the API server's time is theirs, within reason."""
@@ -77,9 +75,24 @@ class EventPoster:
             await asyncio.sleep(_POLITE)
 
     async def drain(self, seconds: float) -> None:
-        """Give what is queued so much time to be posted."""
+        """Post what is left when `work` has ended, in no more than so many seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), seconds)
+            async with asyncio.timeout(seconds):
+                while self._queue:
+                    await self._post_next()
+
+    async def _post_next(self) -> None:
+        """Post the oldest; Events are for people, and nothing that goes wrong with one may end the operator."""
+        job, event = oldest = self._queue[0]
+        try:
+            await self._post(job, event)
+        except (ApiError, Unreachable) as error:
+            log.warning("an Event could not be posted: %s", error, extra={"job": job.name})
+        except Exception:
+            log.exception("an Event could not be posted", extra={"job": job.name})
+        # Only now: one whose post is cut off at the end is posted by `drain`. When very many wait, it may be dropped.
+        if self._queue and self._queue[0] is oldest:
+            self._queue.popleft()
 
     async def _post(self, job: SeenJob, event: Event) -> None:
         key, now = (job.uid, event), self._now()

@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from finetune_api.names import JOB_UID_LABEL
 from finetune_operator.cluster.client import ApiError, Client
 from finetune_operator.cluster.resources import BY_KIND, PODS, Resource, resource_of
 from finetune_operator.decision import Deletion
-from finetune_operator.observed import Refusal
+from finetune_operator.observed import Refusal, is_ours
 from finetune_operator.runtime.store import JobKey
 from finetune_operator.runtime.world import JobMemory, World
 
@@ -89,13 +88,6 @@ class Hands:
         watched = resource.kind in ("Pod", "FinetuneJob")
         if known is not None and not watched and known["metadata"].get("uid") == deletion.uid:
             self._world.remove(resource, known)
-
-
-def is_ours(body: Body, uid: str) -> bool:
-    """Tell whether the job of this uid made an object; one that outlives its job has no owner, but a label."""
-    metadata = body["metadata"]
-    owners = [owner.get("uid") for owner in metadata.get("ownerReferences") or []]
-    return uid in owners or (not owners and (metadata.get("labels") or {}).get(JOB_UID_LABEL) == uid)
 
 
 async def _each(actions: Sequence[Any]) -> list[Any]:

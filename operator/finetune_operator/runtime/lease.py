@@ -16,9 +16,11 @@ log = logging.getLogger(__name__)
 
 DURATION: Final = 10.0
 _RENEW: Final = 2.0
+_RETRY: Final = 1.0
 _RELEASE: Final = 1.0
 _GIVE_UP: Final = 7.0
-"""Seconds without a renewal after which we stop, well before another may begin."""
+"""Seconds after the last renewal was asked for at which we stop, whatever is still on its way: the rest of DURATION is
+for leaving, before another may begin."""
 
 
 class LeaseLost(Exception):
@@ -62,17 +64,18 @@ class Lease:
 
     async def keep(self) -> None:
         """Renew until cancelled; raises LeaseLost."""
+        pause = _RENEW
         while True:
-            await self._clock.sleep(_RENEW)
+            await self._clock.sleep(min(pause, self._left()))
             try:
-                async with asyncio.timeout(_GIVE_UP - _RENEW):
-                    kept = await self._try()
+                async with asyncio.timeout(self._left()):
+                    kept, pause = await self._try(), _RENEW
             except (ApiError, Unreachable, TimeoutError) as error:
-                log.warning("the lease could not be renewed: %s", error or "no answer in time")
-                kept = True  # nobody else has been seen to lead
+                log.warning("the lease could not be renewed: %s", str(error) or "no answer in time")
+                kept, pause = True, _RETRY  # nobody else has been seen to lead
             if not kept:
                 raise LeaseLost("another operator leads now")
-            if self._clock.monotonic() - self._renewed > _GIVE_UP:
+            if self._left() <= 0:
                 raise LeaseLost(f"the lease could not be renewed for {_GIVE_UP:g} s")
 
     async def release(self) -> None:
@@ -86,6 +89,10 @@ class Lease:
         except (ApiError, Unreachable, TimeoutError) as error:
             log.info("the lease could not be released: %s", error)
         self._held = None
+
+    def _left(self) -> float:
+        """Seconds for which we may still lead."""
+        return max(0.0, self._renewed + _GIVE_UP - self._clock.monotonic())
 
     async def _try(self) -> bool:
         """Take or renew the lease; return whether it is ours."""

@@ -10,8 +10,10 @@ from prometheus_client import Counter as Count
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from finetune_api.reasons import State
+from finetune_api.outcomes import Outcome
+from finetune_api.reasons import REASONS, AttemptOutcome, ConditionType, State
 from finetune_api.status import AttemptStatus, JobStatus
+from finetune_operator.attempts import TABLE
 from finetune_operator.observed import SeenJob
 from finetune_operator.runtime.store import Store
 from finetune_operator.runtime.work_queue import WorkQueue
@@ -19,6 +21,16 @@ from finetune_operator.seen_pod import moment
 
 _LATENCY: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _WAIT: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+
+REASONS_COUNTED: Final = frozenset(
+    [
+        *map(str, (*Outcome, *AttemptOutcome)),
+        *(row.reason for row in TABLE if row.reason),
+        *(str(row.name) for row in REASONS if row.condition is ConditionType.FAILED),
+    ]
+)
+"""Reasons with a series of their own: a pod may write any word into its last words, and each would stay for ever."""
+_OTHER: Final = "Other"
 
 
 class Metrics:
@@ -31,8 +43,9 @@ class Metrics:
             buckets=_LATENCY, registry=self.registry,
         )  # fmt: skip
         self._restarts = Count(
-            "finetune_operator_attempts_ended", "Attempts that ended, by outcome.", ["outcome"], registry=self.registry
-        )
+            "finetune_operator_attempts_ended", "Attempts that ended, by outcome and reason.", ["outcome", "reason"],
+            registry=self.registry,
+        )  # fmt: skip
         self._gpu_seconds = Count(
             "finetune_operator_gpu_seconds", "Seconds that GPUs were held by attempts, by outcome.", ["outcome"],
             registry=self.registry,
@@ -84,7 +97,7 @@ class Metrics:
 
     def _ended(self, attempt: AttemptStatus, gpus: int) -> None:
         outcome = str(attempt.outcome)
-        self._restarts.labels(outcome).inc()
+        self._restarts.labels(outcome, attempt.reason if attempt.reason in REASONS_COUNTED else _OTHER).inc()
         if attempt.start_time is not None and attempt.end_time is not None:
             held = max(0.0, (attempt.end_time - attempt.start_time).total_seconds())
             self._gpu_seconds.labels(outcome).inc(held * gpus * attempt.nodes)

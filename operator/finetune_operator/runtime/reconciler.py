@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from finetune_api.names import ATTEMPT_LABEL
+from finetune_api.reasons import reason_of
 from finetune_api.status import JobStatus, is_terminal
 from finetune_operator.cluster.client import ApiError, Client, Unreachable
 from finetune_operator.cluster.resources import FINETUNE_JOBS
-from finetune_operator.decision import Plan
+from finetune_operator.decision import Event, Plan
 from finetune_operator.observed import Observed, SeenJob, observe
 from finetune_operator.plan import plan
 from finetune_operator.references import worth_a_look
@@ -51,6 +52,8 @@ class Reconciler:
     ) -> None:
         self._client, self._world, self._settings = client, world, settings
         self._poster, self._puller, self._metrics, self._now = poster, puller, metrics, now
+        self._mistakes: dict[JobKey, str] = {}
+        """What was told of jobs that cannot be handled."""
         self._gatherer, self._hands = Gatherer(client, world), Hands(client, world, now)
 
     async def __call__(self, key: JobKey) -> float | None:
@@ -61,8 +64,24 @@ class Reconciler:
         except (ApiError, Unreachable) as error:
             self._metrics.reconciled("error", time.perf_counter() - begun)
             raise Again(f"{key.namespace}/{key.name}: {error}", getattr(error, "retry_after", None)) from error
+        except Exception as error:
+            self._metrics.reconciled("error", time.perf_counter() - begun)
+            self._tell_mistake(key, error)
+            raise
+        self._mistakes.pop(key, None)
         self._metrics.reconciled("success", time.perf_counter() - begun)
         return after
+
+    def _tell_mistake(self, key: JobKey, error: Exception) -> None:
+        """A mistake of the operator's own is seen on the job that it holds up, once however often it is tried again."""
+        body, text = self._world.jobs.get(*key), " ".join(f"{type(error).__name__}: {error}".split())
+        if body is None or self._mistakes.get(key) == text:
+            return
+        self._mistakes[key] = text
+        row = reason_of(None, "InternalError")
+        # Its status may be what cannot be read.
+        job = SeenJob.of({name: part for name, part in body.items() if name != "status"})
+        self._poster.post(job, [Event(row.name, row.say(message=text), row.warning)])
 
     async def _round(self, key: JobKey) -> float | None:
         body = self._world.jobs.get(*key)
@@ -124,7 +143,7 @@ class Reconciler:
             raise
         self._world.put(FINETUNE_JOBS, written)
         self._metrics.status_written(job, status)
-        log.info("status written", extra={"job": f"{key.namespace}/{key.name}", **_facts(status)})
+        log.info("status written", extra={"job": f"{key.namespace}/{key.name}", **_facts(job.status, status)})
 
     async def _read_anew(self, key: JobKey, body: Body) -> None:
         try:
@@ -145,6 +164,11 @@ def begins_again(decided: Plan, observed: Observed) -> bool:
     return any(number and not observed.of_attempt(number) for number in created)
 
 
-def _facts(status: JobStatus) -> Body:
+def _facts(before: JobStatus, status: JobStatus) -> Body:
     newest = status.attempts[-1] if status.attempts else None
-    return {"state": status.state, "attempt": newest.number if newest else None}
+    failed = status.failure if status.failure != before.failure else None
+    return {
+        "state": status.state,
+        "attempt": newest.number if newest else None,
+        "rank": failed.rank if failed else None,
+    }

@@ -39,7 +39,7 @@ class Resync:
 
     async def first(self) -> None:
         """List everything as it is now, and have every job looked at; raises ApiError or Unreachable."""
-        await self._list_all(None)
+        await self._list_all()
         self._look_at_all(0.0)
         self._beat()
 
@@ -49,7 +49,7 @@ class Resync:
         while True:
             asked = await self._wait(failures)
             try:
-                await self._list_all("0")
+                await self._list_all()
             except (ApiError, Unreachable) as error:
                 failures += 1
                 log.warning("the cluster could not be listed: %s", error)
@@ -72,23 +72,22 @@ class Resync:
         self._asked.clear()
         return True
 
-    async def _list_all(self, version: str | None) -> None:
-        await self._list(FINETUNE_JOBS, None, version, self._scope.places())
-        await self._list(PODS, POD_LABELS, version, self._scope.places())
+    async def _list_all(self) -> None:
+        # In pages, though the API server could answer from its cache with all at once: that is too much to hold.
+        await self._list(FINETUNE_JOBS, None, self._scope.places())
+        await self._list(PODS, POD_LABELS, self._scope.places())
         if self._scope.cluster_wide:
-            await self._list(NODES, None, version, (None,))
+            await self._list(NODES, None, (None,))
         for resource in SUPPORT:
             try:
-                await self._list(resource, CHILD_LABELS, version, self._scope.places())
+                await self._list(resource, CHILD_LABELS, self._scope.places())
             except ApiError as error:
                 # Without a list, each create learns from its own answer what exists already.
                 if error.code not in (403, 404):
                     raise
                 log.debug("%s cannot be listed: %s", resource.plural, error)
 
-    async def _list(
-        self, resource: Resource, labels: str | None, version: str | None, places: Iterable[str | None]
-    ) -> None:
+    async def _list(self, resource: Resource, labels: str | None, places: Iterable[str | None]) -> None:
         fields = self._scope.fields() if resource.namespaced else None
         for place in places:
             listing = await self._client.list(
@@ -96,8 +95,8 @@ class Resync:
                 place,
                 labels=labels,
                 fields=fields,
-                resource_version=version,
                 metadata_only=resource in SUPPORT,
+                keep=self._world.slim(resource),
             )
 
             def covers(body: Body, place: str | None = place) -> bool:

@@ -63,7 +63,7 @@ class Store:
     """Objects of one kind, slimmed on entry, found by place and by the job on their label."""
 
     def __init__(self, slim: Slim) -> None:
-        self._slim = slim
+        self.slim = slim
         self._objects: dict[Place, Body] = {}
         self._by_job: dict[JobKey, dict[str, Body]] = {}
         self._removed: OrderedDict[str, None] = OrderedDict()
@@ -91,7 +91,7 @@ class Store:
         if uid in self._removed or (known is not None and _same(known, uid) and not _newer(body, known)):
             return []
         replaced = [self._take(place)] if known is not None and not _same(known, uid) else []
-        after = self._slim(body)
+        after = self.slim(body)
         self._objects[place] = after
         job = job_of(after)
         if job is not None:
@@ -102,7 +102,7 @@ class Store:
         """Note that an object is gone, and what was last seen of it."""
         place, uid = _place(body), body["metadata"].get("uid")
         known = self._objects.get(place)
-        last = self._slim(body)
+        last = self.slim(body)
         if known is not None and _same(known, uid):
             self._take(place)
         elif uid in self._removed:

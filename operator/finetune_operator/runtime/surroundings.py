@@ -7,8 +7,7 @@ from finetune_api.names import JOB_UID_LABEL
 from finetune_api.status import is_terminal
 from finetune_operator.cluster.client import ApiError, Client
 from finetune_operator.cluster.resources import BY_KIND, CONFIG_MAPS, NODES, PODS, resource_of
-from finetune_operator.observed import Missing, Reference, SeenJob, Surroundings
-from finetune_operator.runtime.hands import is_ours
+from finetune_operator.observed import Missing, Reference, SeenJob, Surroundings, is_ours
 from finetune_operator.runtime.progress_reports import Report
 from finetune_operator.runtime.store import JobKey
 from finetune_operator.runtime.world import JobMemory, World, attempt_of

@@ -15,20 +15,24 @@ from typing import Any, Final
 import kopf
 
 from finetune_operator.cluster.access import Login
-from finetune_operator.cluster.client import session_of
+from finetune_operator.cluster.connection import session_of
 from finetune_operator.cluster.errors import LoginError
 from finetune_operator.cluster.resources import FINETUNE_JOBS, NODES, PODS, Resource
 from finetune_operator.runtime.scope import POD_LABELS, Scope
 
 Body = dict[str, Any]
-Deliver = Callable[[Resource, str | None, Body], None]
-"""Gets the kind, the type of event (None: it was in a list), and the object; called in kopf's thread."""
+Seen = tuple[Resource, str | None, Body]
+"""The kind, the type of event (None: it was in a list), and the object."""
+Deliver = Callable[[Seen], None]
+"""Gets what is seen; called in kopf's thread."""
 
 log = logging.getLogger(__name__)
 
 _BEAT: Final = 2.0
 _LONGEST_PAUSE: Final = 30.0
 _SERVER_TIMEOUT: Final = 290
+_LISTED_AT_ONCE: Final = 250
+"""kopf lists too before it watches; this bounds how many whole objects it holds meanwhile."""
 
 
 class Watches:
@@ -104,7 +108,7 @@ class Watches:
 
     def _handler(self, resource: Resource) -> Callable[..., Any]:
         async def seen(event: Any, **_: Any) -> None:
-            self._deliver(resource, event["type"], event["object"])
+            self._deliver((resource, event["type"], event["object"]))
 
         return seen
 
@@ -127,14 +131,29 @@ def _of_no_interest(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
     log.debug("%s", context.get("message"))
 
 
+class _NothingToCompare(kopf.DiffBaseStorage):
+    """Spares kopf a deep copy of every object, from which it would find out which fields have changed."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        pass
+
+
 def watch_settings(scope: Scope) -> kopf.OperatorSettings:
     """Return kopf's settings: it watches what concerns us, and writes nothing."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NothingToCompare()
     settings.scanning.disabled = True  # no watching of namespaces and CRDs, so no right to do so is needed
     settings.process.ultimate_exiting_timeout = None  # nor to kill us
     settings.watching.server_timeout = _SERVER_TIMEOUT
     settings.watching.connect_timeout = 10.0
+    settings.watching.chunk_size = _LISTED_AT_ONCE
     settings.queueing.idle_timeout = 0.5
     settings.queueing.exit_timeout = 0.1
     settings.watching.label_selectors[PODS.group, PODS.version, PODS.plural] = POD_LABELS

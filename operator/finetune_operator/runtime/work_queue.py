@@ -65,6 +65,11 @@ class WorkQueue(Generic[Key]):
         return len(self._waiting)
 
     @property
+    def load(self) -> int:
+        """How many keys are worked on, or wait to be."""
+        return len(self._waiting) + len(self._working)
+
+    @property
     def later(self) -> int:
         """How many keys come back by themselves."""
         return len(self._timers)

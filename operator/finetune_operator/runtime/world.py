@@ -21,7 +21,7 @@ from finetune_operator.cluster.resources import (
 )
 from finetune_operator.observed import Refusal
 from finetune_operator.runtime.slim import slim_child, slim_job, slim_node, slim_pod
-from finetune_operator.runtime.store import Change, Covers, JobKey, Store, job_of
+from finetune_operator.runtime.store import Change, Covers, JobKey, Slim, Store, job_of
 
 Body = dict[str, Any]
 ChildKey = tuple[str, str]
@@ -73,6 +73,11 @@ class World:
     def store(self, resource: Resource) -> Store | None:
         """Return the store of a kind; None for one that is not kept."""
         return {FINETUNE_JOBS: self.jobs, PODS: self.pods, NODES: self.nodes, **self._support}.get(resource)
+
+    def slim(self, resource: Resource) -> Slim:
+        """Return what cuts objects of a kind down to what is kept of them."""
+        store = self.store(resource)
+        return store.slim if store is not None else dict
 
     def children(self, key: JobKey) -> list[Body]:
         """Return what bears the job's name besides pods."""

@@ -86,15 +86,21 @@ def test_images_are_pulled_as_the_job_says_else_as_the_operator_does() -> None:
 
 
 def test_the_output_is_checked_and_the_data_announced_for_this_job() -> None:
-    older = "01234567-89ab-cdef-0123-456789abcdef"
     output = {"volume": {"persistentVolumeClaim": {"claimName": "results"}}}
-    command = spec_of(output=output)["containers"][0]["command"]
-    given = dict(itertools.pairwise(command))
+    given = dict(itertools.pairwise(spec_of(output=output)["containers"][0]["command"]))
     assert (given["--output"], given["--job-uid"], given["--cache"]) == ("/output", "job-uid", "/output/prepared")
     assert given["--run-dir"].startswith("/scratch/")
-    assert "--resume-from" not in command
-    command = spec_of(output={**output, "resumeFrom": older})["containers"][0]["command"]
-    assert dict(itertools.pairwise(command))["--resume-from"] == older
+
+
+def test_each_container_is_told_whose_the_output_may_be() -> None:
+    older = "01234567-89ab-cdef-0123-456789abcdef"
+    output = {"volume": {"persistentVolumeClaim": {"claimName": "results"}}}
+    for resume_from in ({}, {"resumeFrom": older}):
+        spec = spec_of(dataset=SOURCE, output={**output, **resume_from})
+        for container in (*spec["initContainers"], *spec["containers"]):
+            given = dict(itertools.pairwise(container["command"]))
+            assert (given["--output"], given["--job-uid"]) == ("/output", "job-uid")
+            assert given.get("--resume-from") == resume_from.get("resumeFrom")
 
 
 def test_the_trainer_reads_both_command_lines() -> None:
@@ -102,3 +108,34 @@ def test_the_trainer_reads_both_command_lines() -> None:
     for container, parser in ((spec["containers"][0], prepare._parser()), (spec["initContainers"][0], fetch._parser())):
         read = parser.parse_args(container["command"][4:])
         assert str(read.termination_log) == container["terminationMessagePath"]
+
+
+def test_two_secrets_are_seen_by_two_containers_so_that_equal_keys_stay_apart() -> None:
+    model = {"source": {"uri": "hf://owner/model", "secretRef": {"name": "hub-token"}}}
+    spec = spec_of(dataset=SOURCE, model=model, config=training())
+    data, weights = spec["initContainers"]
+    assert [one["envFrom"] for one in (data, weights)] == [
+        [{"secretRef": {"name": "bucket-key"}}],
+        [{"secretRef": {"name": "hub-token"}}],
+    ]
+    assert [flag in data["command"] for flag in ("--dataset", "--model", "--hub-model")] == [True, False, False]
+    assert [flag in weights["command"] for flag in ("--dataset", "--model", "--hub-model")] == [False, True, True]
+    (both,) = spec_of(dataset=SOURCE, model={"source": model["source"] | {"secretRef": {"name": "bucket-key"}}})[
+        "initContainers"
+    ]
+    assert both["envFrom"] == [{"secretRef": {"name": "bucket-key"}}]
+    assert list(breaches(spec)) == []
+
+
+def test_what_a_job_says_is_no_variable_of_kubernetes() -> None:
+    dataset = {"source": {"uri": "https://data.example/$(HF_TOKEN)/a$b"}}
+    (fetch,) = spec_of(dataset=dataset)["initContainers"]
+    assert "https://data.example/$$(HF_TOKEN)/a$$b" in fetch["command"]
+
+
+def test_it_is_placed_as_its_own_part_of_the_job_says() -> None:
+    taint = {"key": "team", "operator": "Exists"}
+    spec = spec_of(prepare={"nodeSelector": {"kubernetes.io/arch": "amd64"}, "tolerations": [taint]})
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    assert [one["key"] for one in spec["tolerations"]] == ["team"]
+    assert not {"nodeSelector", "tolerations"} & set(spec_of(scheduling={"tolerations": [taint]}))

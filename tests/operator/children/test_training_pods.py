@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
+import pytest
+
 from finetune_api.job.pods import RESERVED_CONTAINERS, RESERVED_ENV, RESERVED_VOLUMES
+from finetune_api.job.policies import REQUIRED
 from finetune_api.job.rules import RESERVED_PATHS
 from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.children.training_pods import build_training_pods
@@ -139,13 +142,16 @@ def test_memory_is_locked_only_where_the_platform_allows_it() -> None:
 
 
 CODE = {"configMap": {"name": "code"}}
-HUB = {"uri": "hf://org/model"}
-FULL: dict[str, Any] = {"code": CODE, "dataset": {"volume": {"configMap": {"name": "d"}}}, "model": {"source": HUB}}
+HUB = {"uri": "hf://org/model", "secretRef": {"name": "hub"}}
+BUCKET = {"uri": "s3://bucket/data", "secretRef": {"name": "bucket"}}
+DATA = {"volume": {"configMap": {"name": "d"}}}
+FULL: dict[str, Any] = {"code": CODE, "dataset": DATA, "model": {"source": HUB}}
 
 
 def test_what_the_operator_sets_mounts_or_names_is_what_jobs_may_not() -> None:
     settings = Settings(pods=PodSettings(ca_config_map="corporate-ca"))
-    bodies = [pod(settings=settings, **FULL), build_prepare_pod(blueprint(settings, nodes=3, **FULL))]
+    fetching: dict[str, Any] = FULL | {"dataset": {"source": BUCKET}}
+    bodies = [pod(settings=settings, **FULL), build_prepare_pod(blueprint(settings, nodes=3, **fetching))]
     containers = [
         one for body in bodies for one in (*body["spec"].get("initContainers", []), *body["spec"]["containers"])
     ]
@@ -156,3 +162,14 @@ def test_what_the_operator_sets_mounts_or_names_is_what_jobs_may_not() -> None:
     assert [
         path for path in mounted if not any(path == own or path.startswith(f"{own}/") for own in RESERVED_PATHS)
     ] == []
+
+
+@pytest.mark.parametrize("affinity", [{"podAffinity": None}, {"podAffinity": {REQUIRED: None}}])
+def test_an_affinity_that_is_written_without_a_value_is_none(affinity: dict[str, Any]) -> None:
+    placed = pod(scheduling={"topologyKey": "rack", "affinity": affinity})["spec"]["affinity"]["podAffinity"]
+    assert [term["topologyKey"] for term in placed[REQUIRED]] == ["rack"]
+
+
+def test_the_environment_is_taken_as_it_is_written() -> None:
+    body = pod(networking={"env": [{"name": "NCCL_IB_HCA", "value": "a$$b ${app_id} $replica_id"}]})
+    assert {"name": "NCCL_IB_HCA", "value": "a$$b ${app_id} $replica_id"} in trainer(body)["env"]

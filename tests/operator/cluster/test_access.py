@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster.pki import Authority
-from finetune_operator.cluster.access import TokenFile, has_service_account, in_cluster
+from finetune_operator.cluster.access import Access, TokenFile, has_service_account, in_cluster
 from finetune_operator.cluster.errors import LoginError
 
 POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -49,3 +49,19 @@ def test_a_renewed_token_is_read_and_a_missing_one_does_no_harm(tmp_path: Path) 
     path.unlink()
     now[0] = 22.0
     assert token() == "Bearer t2"
+
+
+def test_the_proxy_is_the_one_given_or_the_environments_unless_it_leaves_the_server_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert Access("https://10.0.0.1").proxy_used is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    assert Access("https://10.0.0.1").proxy_used == "http://proxy:3128"
+    assert Access("http://10.0.0.1").proxy_used is None
+    assert Access("https://10.0.0.1", proxy="http://own:1").proxy_used == "http://own:1"
+    monkeypatch.setenv("NO_PROXY", "10.0.0.1")
+    assert Access("https://10.0.0.1").proxy_used is None
+    assert Access("https://10.0.0.2:6443").proxy_used == "http://proxy:3128"

@@ -52,6 +52,16 @@ def test_items_of_a_list_say_their_kind_and_come_in_pages() -> None:
     assert play(scene).count("GET", "pods") == 3
 
 
+def test_of_a_long_list_only_what_is_asked_for_is_held() -> None:
+    async def scene(server: FakeApiServer, client: Client) -> None:
+        for number in range(501):
+            server.put("pods", pod(f"p{number}", x="1"))
+        listing = await client.list(PODS, "team", keep=lambda body: {"kind": body["kind"]})
+        assert listing.items == [{"kind": "Pod"}] * 501
+
+    play(scene)
+
+
 def test_an_answer_of_the_server_is_an_error_in_its_own_words() -> None:
     async def scene(server: FakeApiServer, client: Client) -> None:
         with pytest.raises(ApiError, match='pods "a" not found') as missing:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from finetune_api.job.policies import REQUIRED
 from finetune_api.reasons import ConditionType, State
 from finetune_api.status import condition_of
 from finetune_operator.settings import Settings
-from support.configs import manifest
+from support.configs import manifest, training
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import failed_over, inline_job, job, local_training, running
 from support.restricted import breaches
@@ -112,3 +113,19 @@ def test_the_frozen_configuration_is_not_made_anew_from_another_one() -> None:
     del cluster.objects["ConfigMap", "arc-easy-config"]
     cluster.settle()
     assert failure(cluster)[0] == "ConfigInvalid"
+
+
+def test_what_rank_0_could_not_fetch_is_refused_before_it_tries() -> None:
+    cluster = FakeCluster(manifest(training(), prepare={"mode": "Inline"}))
+    cluster.settle()
+    reason, message = failure(cluster)
+    assert reason == "SpecInvalid"
+    assert "spec.prepare.mode: Inline cannot fetch tiny" in message
+
+
+@pytest.mark.parametrize("affinity", [{"podAffinity": 3}, {"podAffinity": {REQUIRED: {"topologyKey": "rack"}}}])
+def test_an_affinity_of_another_form_is_refused_in_words(affinity: dict[str, Any]) -> None:
+    cluster = FakeCluster(job(scheduling={"topologyKey": "rack", "affinity": affinity}))
+    cluster.settle()
+    assert failure(cluster)[0] == "SpecInvalid"
+    assert "spec.scheduling.affinity: podAffinity" in failure(cluster)[1]

@@ -49,3 +49,63 @@ def test_a_pod_that_waits_too_long_fails_the_job_in_the_schedulers_words() -> No
         cluster.settle()
         assert cluster.status.failure is not None
         assert "0/3 nodes fit" in cluster.status.failure.message
+
+
+def words(cluster: FakeCluster) -> str:
+    """Why the job failed."""
+    assert cluster.status.failure is not None
+    assert cluster.status.failure.reason == "DeadlineExceeded"
+    return cluster.status.failure.message
+
+
+def test_pods_that_the_quota_keeps_out_wait_too() -> None:
+    for made, name in ((inline_job, "arc-easy-0-0"), (job, "arc-easy-prepare")):
+        cluster = FakeCluster(made(runPolicy={"pendingDeadlineSeconds": 100}))
+        for _ in range(4):
+            cluster.reconcile()
+            cluster.objects = {key: body for key, body in cluster.objects.items() if key[0] != "Pod"}
+            cluster.refuse(403, "exceeded quota: compute", name=name)
+            cluster.settle()
+            assert state(cluster) == State.PENDING
+            cluster.wait(25)
+        cluster.settle()
+        assert "exceeded quota: compute" in words(cluster)
+
+
+def test_code_that_never_comes_ends_the_wait() -> None:
+    cluster = FakeCluster(job(code={"configMap": {"name": "code"}}, runPolicy={"pendingDeadlineSeconds": 100}))
+    cluster.code = None
+    cluster.settle()
+    cluster.wait(99)
+    cluster.settle()
+    assert state(cluster) != State.FAILED
+    cluster.wait(1)
+    cluster.settle()
+    assert 'configmaps "code" not found' in words(cluster)
+
+
+def test_the_pause_between_attempts_and_a_suspension_are_no_waiting() -> None:
+    cluster = running(FakeCluster(inline_job(runPolicy={"pendingDeadlineSeconds": 10})))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.wait(1000)
+    cluster.settle()
+    assert state(cluster) == State.SUSPENDED
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert state(cluster) == State.STARTING
+
+
+def test_a_job_that_is_resumed_begins_to_wait_then() -> None:
+    for made in (inline_job, job):
+        cluster = FakeCluster(made(runPolicy={"pendingDeadlineSeconds": 10, "suspend": True}))
+        cluster.settle()
+        cluster.wait(1000)
+        cluster.edit(suspend=False)
+        cluster.refuse(403, "exceeded quota: compute", name="arc-easy")
+        cluster.settle()
+        assert state(cluster) == State.PENDING
+        cluster.wait(10)
+        cluster.settle()
+        assert "exceeded quota: compute" in words(cluster)

@@ -2,11 +2,13 @@
 
 import pytest
 
+from finetune_api.names import JOB_UID_LABEL
+from finetune_api.outcomes import Outcome
 from finetune_api.reasons import State
 from finetune_operator.observed import Surroundings, observe
 from finetune_operator.plan import plan
 from support.fake_cluster import FakeCluster
-from support.operator_jobs import inline_job, state
+from support.operator_jobs import failed_over, inline_job, state
 
 FOREIGN = {"kind": "Service", "metadata": {"name": "arc-easy", "uid": "other", "labels": {}}}
 
@@ -21,7 +23,7 @@ def test_a_name_that_another_owner_holds_stalls_the_job_until_it_is_free() -> No
     cluster.objects["Service", "arc-easy"] = FOREIGN
     cluster.settle()
     assert (state(cluster), cluster.pods()) == (State.STALLED, [])
-    assert cluster.plan().requeue_after == 30
+    assert cluster.plan().requeue_after == 5
     del cluster.objects["Service", "arc-easy"]
     cluster.settle()
     assert state(cluster) == State.STARTING
@@ -55,7 +57,11 @@ def test_another_refusal_stalls_the_job_and_is_tried_again_later() -> None:
 
 @pytest.mark.parametrize(
     ("code", "answer", "stalled"),
-    [(403, "exceeded quota: compute", State.PENDING), (422, "is invalid", State.STALLED)],
+    [
+        (403, "exceeded quota: compute", State.PENDING),
+        (403, "services is forbidden: may not create", State.STALLED),
+        (422, "is invalid", State.STALLED),
+    ],
 )
 def test_an_obstacle_that_stays_is_told_once_however_often_it_is_tried(code: int, answer: str, stalled: State) -> None:
     cluster = FakeCluster(inline_job())
@@ -97,3 +103,47 @@ def test_a_group_of_another_owner_is_told() -> None:
     assert decided.create == ()
     assert decided.status is not None
     assert decided.status.state == State.STALLED
+
+
+def test_a_suspended_job_is_drained_whatever_stands_in_the_way() -> None:
+    cluster = _in_the_place_of_a_second_rank()
+    cluster.edit(suspend=True)
+    cluster.settle()
+    assert all("deletionTimestamp" in pod["metadata"] for pod in cluster.pods("Running"))
+    for _ in range(2):  # those that run, then those that have ended
+        cluster.kubelet()
+        cluster.settle()
+    assert (state(cluster), cluster.names()) == (State.SUSPENDED, ["arc-easy-1-1"])
+
+
+def test_the_end_of_a_rank_is_seen_whatever_stands_in_the_way_of_its_peers() -> None:
+    cluster = _in_the_place_of_a_second_rank()
+    cluster.end(cluster.pod("arc-easy-1-0"), Outcome.CONFIG_INVALID)
+    cluster.settle()
+    assert cluster.status.failure is not None
+    assert (state(cluster), cluster.status.failure.reason) == (State.FAILED, "ConfigInvalid")
+
+
+def test_suspending_does_not_wait_for_the_next_try_at_a_quota() -> None:
+    cluster = FakeCluster(inline_job())
+    cluster.settle()
+    del cluster.objects["Pod", "arc-easy-0-1"]
+    cluster.refuse(403, "exceeded quota: compute", name="arc-easy-0-1")
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert state(cluster) == State.SUSPENDED
+
+
+def _in_the_place_of_a_second_rank() -> FakeCluster:
+    """A job whose second attempt runs its rank 0, while somebody else's pod has the name of rank 1."""
+    cluster = failed_over(FakeCluster(inline_job()))
+    cluster.settle()
+    body = cluster.pod("arc-easy-1-1")
+    strangers = {"name": "arc-easy-1-1", "uid": "other", "labels": {**body["metadata"]["labels"], JOB_UID_LABEL: "x"}}
+    cluster.objects["Pod", "arc-easy-1-1"] = {**body, "metadata": strangers}
+    cluster.run(cluster.pod("arc-easy-1-0"))
+    cluster.settle()
+    assert state(cluster) == State.STALLED
+    return cluster

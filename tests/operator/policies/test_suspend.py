@@ -1,7 +1,8 @@
 """`runPolicy.suspend`: a job leaves the cluster and comes back at the same step."""
 
 from finetune_api.outcomes import Outcome
-from finetune_api.reasons import AttemptOutcome, State
+from finetune_api.reasons import AttemptOutcome, ConditionType, State
+from finetune_api.status import condition_of
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import inline_job, job, running
 
@@ -71,3 +72,16 @@ def test_a_prepare_pod_leaves_too_and_prepares_again_afterwards() -> None:
     cluster.edit(suspend=False)
     cluster.settle()
     assert cluster.names() == ["arc-easy-prepare"]
+
+
+def test_tools_that_wait_for_a_job_created_suspended_do_not_wait_for_ever() -> None:
+    cluster = FakeCluster(job(runPolicy={"suspend": True}))
+    cluster.settle()
+    reconciling = condition_of(cluster.status.conditions, ConditionType.RECONCILING)
+    assert reconciling is not None
+    assert (reconciling.status, reconciling.reason) == ("False", "Suspended")
+    cluster.edit(suspend=False)
+    cluster.settle()
+    reconciling = condition_of(cluster.status.conditions, ConditionType.RECONCILING)
+    assert reconciling is not None
+    assert (reconciling.status, reconciling.reason) == ("True", "Preparing")

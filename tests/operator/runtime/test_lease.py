@@ -1,12 +1,16 @@
 """Who leads, on a clock that is turned by hand."""
 
 import asyncio
+import copy
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
+from finetune_operator.cluster.client import ApiError, Client, Unreachable
 from finetune_operator.runtime.lease import Clock, Lease, LeaseLost
 from support.fake_api_server import FakeApiServer
+from support.virtual_time import run_virtually
 
 
 class Hands:
@@ -73,7 +77,7 @@ def test_a_leader_that_cannot_renew_ends_before_another_may_begin() -> None:
             server.fail("GET", "leases", 500, times=1000)
             with pytest.raises(LeaseLost, match="could not be renewed"):
                 await asyncio.wait_for(lease.keep(), 5)
-            assert 7 < hands.now < 10
+            assert hands.now == 7
 
     asyncio.run(run())
 
@@ -93,3 +97,42 @@ def test_one_failure_to_renew_is_no_loss() -> None:
             keeping.cancel()
 
     asyncio.run(run())
+
+
+class Falters:
+    """Keeps one lease; from a moment on, it answers only after `seconds`, and then with an error."""
+
+    def __init__(self, *, at: float, seconds: float) -> None:
+        self._at, self._seconds = at, seconds
+        self._lease: dict[str, Any] | None = None
+        self.last_renewal = 0.0
+
+    async def get(self, *_: object) -> dict[str, Any]:
+        if asyncio.get_running_loop().time() >= self._at:
+            await asyncio.sleep(self._seconds)
+            raise Unreachable("no answer")
+        if self._lease is None:
+            raise ApiError(404, "NotFound", "no such lease")
+        return copy.deepcopy(self._lease)
+
+    async def create(self, _: object, body: dict[str, Any], *__: object) -> dict[str, Any]:
+        return await self.replace(_, body)
+
+    async def replace(self, _: object, body: dict[str, Any]) -> dict[str, Any]:
+        self.last_renewal = asyncio.get_running_loop().time()
+        self._lease = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.last_renewal)}}
+        return self._lease
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.9, 2.5, 4.9, 60.0])
+def test_a_leader_leads_seven_seconds_without_a_renewal_however_slow_the_refusals_are(seconds: float) -> None:
+    async def run() -> None:
+        now = asyncio.get_running_loop().time
+        server = Falters(at=now() + 11, seconds=seconds)
+        lease = Lease(cast(Client, server), "team", "operator", "a", Clock(now))
+        await lease.acquire()
+        with pytest.raises(LeaseLost, match="could not be renewed for 7 s"):
+            await lease.keep()
+        assert now() - server.last_renewal == pytest.approx(7, abs=0.01)
+
+    run_virtually(run())

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_api.reasons import AttemptOutcome, ConditionType, State
@@ -294,7 +295,6 @@ def test_events_follow_the_status_and_the_same_again_is_counted() -> None:
     async def scene(shell: Shell) -> None:
         shell.server.put("finetunejobs", inline_job())
         await shell.settle()
-        working = asyncio.create_task(shell.poster.work())
         await shell.poster.drain(5)
         events = shell.server.of("events")
         assert "AttemptStarted" in {event["reason"] for event in events}
@@ -306,9 +306,24 @@ def test_events_follow_the_status_and_the_same_again_is_counted() -> None:
         await shell.poster.drain(5)
         (again,) = [event for event in shell.server.of("events") if event["reason"] == "Again"]
         assert again["series"]["count"] == 3
-        working.cancel()
 
     act(scene)
+
+
+def test_the_line_about_a_failure_tells_its_rank_and_later_ones_do_not(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        run_all(shell.server)
+        await shell.settle()
+        words = TerminationMessage(outcome=Outcome.CRASHED, rank=1).to_json()
+        shell.server.change("pods", FIRST[1], ended(1, words))
+        await shell.settle()
+
+    with caplog.at_level("INFO", "finetune_operator.runtime.reconciler"):
+        act(scene)
+    told = [getattr(record, "rank", None) for record in caplog.records if record.message == "status written"]
+    assert [rank for rank in told if rank is not None] == [1]
 
 
 def test_a_job_that_is_gone_is_forgotten() -> None:
@@ -350,3 +365,20 @@ def test_the_fake_server_is_not_touched_between_rounds() -> None:
         assert len(shell.server.requests) == before
 
     assert isinstance(act(scene), FakeApiServer)
+
+
+def test_a_mistake_of_the_operators_own_is_told_on_the_job_once() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        shell.server.change("finetunejobs", KEY.name, lambda body: body.update(status={"restarts": -1}))
+        posting = asyncio.create_task(shell.poster.work())
+        for _ in range(3):
+            with pytest.raises(ValidationError):
+                await shell.round()
+        await shell.poster.drain(5)
+        posting.cancel()
+
+    (event,) = act(scene).of("events")
+    assert (event["reason"], event["type"]) == ("InternalError", "Warning")
+    assert "series" not in event
+    assert "tries again: ValidationError: 1 validation error for JobStatus restarts" in event["note"]

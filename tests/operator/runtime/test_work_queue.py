@@ -210,3 +210,22 @@ def test_no_key_is_worked_on_twice_at_once_and_none_is_lost(story: list[tuple[st
         assert all(begun[key] >= asked[key] for key in asked), "each key was worked on after it was last asked for"
 
     run_virtually(scene())
+
+
+def test_the_load_is_what_waits_and_what_is_worked_on() -> None:
+    async def scene() -> list[int]:
+        queue: WorkQueue[str] = WorkQueue("test")
+
+        async def handle(key: str) -> None:
+            await asyncio.sleep(1)
+
+        task, loads = working(queue, handle, workers=2), list[int]()
+        for key in "abc":
+            queue.add(key)
+        for pause in (0.5, 1.0, 1.0):
+            await asyncio.sleep(pause)
+            loads.append(queue.load)
+        task.cancel()
+        return loads
+
+    assert run_virtually(scene()) == [3, 1, 0]

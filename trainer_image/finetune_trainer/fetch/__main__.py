@@ -1,7 +1,8 @@
 """Fetches what a job names: `python -m finetune_trainer.fetch --to DIR [--dataset URI] [--hub-model NAME] …`.
 
 A source goes to DIR/dataset or DIR/model, where pods mount it; what the configuration names by its name on the hub goes
-to DIR/hub, the cache that libraries read when hub access is off. Credentials come from the environment alone.
+to DIR/hub, the cache that libraries read when hub access is off. Credentials come from the environment alone. Where it
+is told the output that DIR is part of, and its job, nothing is touched before it is sure that the output may be used.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import get_args
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
 from finetune_trainer.container import leave_last_words, share_files_with_group
 from finetune_trainer.fetch.request import Request, What
+from finetune_trainer.preflight import preflight
 from finetune_trainer.program import guarded, heed_signals
 
 _SETTINGS = {
@@ -33,10 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         share_files_with_group()
     heed_signals()
     _settle_environment()
-    message = guarded(lambda: _fetch_all(options), "fetching")
+    message = guarded(lambda: _already_complete(options) or _fetch_all(options), "fetching")
     if options.termination_log is not None:
         leave_last_words(options.termination_log, message)
     return exit_code(message.outcome)
+
+
+def _already_complete(options: argparse.Namespace) -> TerminationMessage | None:
+    """Return the last words of a job that has finished on this output; raises ConfigInvalid when it is not the job's.
+
+    There is nothing to fetch for it: what runs next comes to the same end.
+    """
+    if options.output is None:
+        return None
+    return preflight(options.output, uid=options.job_uid, attempt=0, resume_from=options.resume_from)
 
 
 def _fetch_all(options: argparse.Namespace) -> TerminationMessage:
@@ -72,6 +84,9 @@ def _settle_environment() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="finetune_trainer.fetch", description=__doc__)
     parser.add_argument("--to", type=Path, required=True, help="the directory below which everything goes")
+    parser.add_argument("--output", type=Path, help="the output of the job for which it is fetched")
+    parser.add_argument("--job-uid", default="", help="the job's uid")
+    parser.add_argument("--resume-from", help="the uid of another job whose output may be continued")
     parser.add_argument("--termination-log", type=Path, help="write the outcome here too")
     for what in get_args(What):
         form = "NAME[@REVISION]" if what.startswith("hub-") else "URI[@REVISION]"
