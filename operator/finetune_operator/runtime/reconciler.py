@@ -125,7 +125,10 @@ class Reconciler:
             observed = replace(observed, missing=await self._gatherer.missing(key, wanted))
         decided = plan(job, observed, now, self._settings)
         if wanted:
-            decided = replace(decided, requeue_after=min(_MISSING_RECHECK, decided.requeue_after or _MISSING_RECHECK))
+            after = decided.requeue_after  # 0, which means at once, is not None
+            decided = replace(
+                decided, requeue_after=_MISSING_RECHECK if after is None else min(_MISSING_RECHECK, after)
+            )
         return observed, decided
 
     async def _write_status(self, key: JobKey, job: SeenJob, body: Body, status: JobStatus | None) -> None:

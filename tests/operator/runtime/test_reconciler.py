@@ -382,3 +382,19 @@ def test_a_mistake_of_the_operators_own_is_told_on_the_job_once() -> None:
     assert (event["reason"], event["type"]) == ("InternalError", "Warning")
     assert "series" not in event
     assert "tries again: ValidationError: 1 validation error for JobStatus restarts" in event["note"]
+
+
+def test_a_plan_that_is_to_be_made_again_at_once_does_not_wait_for_a_missing_object() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        for name in FIRST:  # it has a node, and waits there for a claim that does not exist
+            shell.server.change("pods", name, lambda body: body["spec"].update(nodeName="node-0"))
+            shell.server.change(
+                "pods", name, lambda body: body["metadata"].update(creationTimestamp="2026-01-01T11:00:00Z")
+            )
+        assert await shell.round() == 10.0
+        shell.server.change("finetunejobs", KEY.name, lambda body: body["spec"].update(runPolicy={"suspend": True}))
+        assert await shell.round() == 0.0
+
+    act(scene)
