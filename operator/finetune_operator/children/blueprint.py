@@ -61,8 +61,13 @@ def processes_per_node(spec: FinetuneJobSpec) -> int:
 
 def gpus_of(spec: FinetuneJobSpec) -> int:
     """Return the GPUs of one node, of whatever make."""
-    amounts = {**spec.resources.requests, **spec.resources.limits}
-    return sum(int(amount) for name, amount in amounts.items() if name.endswith("/gpu") and str(amount).isdigit())
+    return gpus_in(spec.resources.requests, spec.resources.limits)
+
+
+def gpus_in(*amounts: Mapping[str, object]) -> int:
+    """Return the GPUs in requests and limits, of which the later count; 0 for what is no number."""
+    together = {name: amount for some in amounts for name, amount in some.items() if name.endswith("/gpu")}
+    return sum(int(amount) for amount in map(str, together.values()) if amount.isdigit())
 
 
 def config_text(config: TrainingConfig) -> str:

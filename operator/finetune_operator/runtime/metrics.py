@@ -14,6 +14,7 @@ from finetune_api.outcomes import Outcome
 from finetune_api.reasons import REASONS, AttemptOutcome, ConditionType, State
 from finetune_api.status import AttemptStatus, JobStatus
 from finetune_operator.attempts import TABLE
+from finetune_operator.children.blueprint import gpus_in
 from finetune_operator.observed import SeenJob
 from finetune_operator.runtime.store import Store
 from finetune_operator.runtime.work_queue import WorkQueue
@@ -106,8 +107,7 @@ class Metrics:
 def gpus_per_node(document: Any) -> int:
     """Return the GPUs of one node in a spec that nobody has judged; 0 for what cannot be read."""
     resources = (document.get("spec") or {}).get("resources") or {}
-    amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    return sum(int(amount) for name, amount in amounts.items() if name.endswith("/gpu") and str(amount).isdigit())
+    return gpus_in(resources.get("requests") or {}, resources.get("limits") or {})
 
 
 def _milestones(before: JobStatus, after: JobStatus) -> Iterator[tuple[str, datetime]]:

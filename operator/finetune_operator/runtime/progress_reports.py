@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from finetune_api.status import DatasetStatus, ProgressStatus
+from finetune_operator.dataset_report import dataset_in
 from finetune_operator.progress_report import first_step_of, progress_of
 
 MOST_BYTES: Final = 64 * 1024
@@ -36,7 +35,7 @@ def read_report(answer: bytes, now: datetime) -> Report:
         raise ValueError("its answer is nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError("its answer is not a JSON object")
-    return Report(_progress(document, now), _dataset(document.get("dataset")), first_step=first_step_of(document))
+    return Report(_progress(document, now), dataset_in(document.get("dataset")), first_step=first_step_of(document))
 
 
 def _refused(constant: str) -> float:
@@ -50,15 +49,6 @@ def _progress(document: Mapping[str, Any], now: datetime) -> ProgressStatus:
     if eta is not None and 0 < eta < _LONGEST:
         fields["estimatedCompletionTime"] = now + timedelta(seconds=eta)
     return progress_of(fields)
-
-
-def _dataset(told: object) -> DatasetStatus | None:
-    if not isinstance(told, dict):
-        return None
-    try:
-        return DatasetStatus.model_validate(told)
-    except ValidationError:
-        return None
 
 
 def _moment(seconds: object) -> datetime | None:

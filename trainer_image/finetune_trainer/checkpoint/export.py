@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 
 from finetune_api.errors import Retryable
 from finetune_trainer.checkpoint.store import describe_failure
+from finetune_trainer.directories import put_in_place
 from finetune_trainer.train.world import World
 
 SHARD_BYTES = 5 << 30
@@ -51,7 +52,7 @@ def export_model(
         raise Retryable(f"model {destination} could not be exported: {problems[0]}")
     if world.is_main:
         guard()
-        _put_in_place(draft, destination)
+        put_in_place(draft, destination)
     world.gather(None)
 
 
@@ -111,15 +112,6 @@ def _describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, draft:
         model.generation_config.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     _require_loadable(draft)
-
-
-def _put_in_place(draft: Path, destination: Path) -> None:
-    replaced = destination.with_name(f".{destination.name}.replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if destination.exists():
-        destination.rename(replaced)
-    draft.rename(destination)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _require_loadable(folder: Path) -> None:

@@ -1,13 +1,12 @@
 """Repositories of the hub: into a directory of their own, or into the cache from which libraries load them by name."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from finetune_api.errors import Retryable, RunError
+from finetune_api.errors import Retryable
 from finetune_trainer.data.hub_errors import HubFailure, hub_failure
+from finetune_trainer.fetch.explaining import explained, first_line
 from finetune_trainer.fetch.patience import telling_size, with_retries
 from finetune_trainer.fetch.request import Request
 
@@ -35,7 +34,7 @@ class HubRepository:
         """Return the commit that the revision stands for now."""
         from huggingface_hub import HfApi
 
-        with _explained(self._request):
+        with explained(self._request, _explanation):
             info = HfApi().repo_info(self._name, repo_type=self._kind, revision=self._request.revision)
         self._commit = str(info.sha)
         return self._commit
@@ -47,7 +46,7 @@ class HubRepository:
         patterns: dict[str, Any] = dict(_PATTERNS[self._kind])
         if self._inside:
             patterns["allow_patterns"] = [self._inside, f"{self._inside}/*"]
-        with _explained(self._request):
+        with explained(self._request, _explanation):
             snapshot_download(self._name, repo_type=self._kind, revision=self._commit, local_dir=directory, **patterns)
         shutil.rmtree(directory / ".cache", ignore_errors=True)
         if self._inside:
@@ -77,23 +76,13 @@ def fetch_into_cache(request: Request, cache: Path) -> None:
     repository = "dataset" if kind == "dataset" else "model"
 
     def fetch() -> None:
-        with _explained(request):
+        with explained(request, _explanation):
             snapshot_download(request.uri, repo_type=repository, revision=request.revision, cache_dir=cache, **patterns)
 
     cache.mkdir(parents=True, exist_ok=True)
     with telling_size(request.shown, cache):
         with_retries(fetch)
     print(f"{request.what} {request.shown}: is in the cache", flush=True)
-
-
-@contextmanager
-def _explained(request: Request) -> Iterator[None]:
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:
-        raise _explanation(request, error) from error
 
 
 def _explanation(request: Request, error: Exception) -> Exception:
@@ -105,11 +94,7 @@ def _explanation(request: Request, error: Exception) -> Exception:
         case HubFailure.OFFLINE:
             return request.failure("hub access is off", "Take HF_HUB_OFFLINE out of the environment.")
         case HubFailure.NETWORK:
-            return Retryable(f"{request.shown}: the hub cannot be reached ({_first_line(error)})")
+            return Retryable(f"{request.shown}: the hub cannot be reached ({first_line(error)})")
     if type(error).__name__ == "HFValidationError":
         return request.failure("this is not the name of a repository", "Write OWNER/NAME.")
     return error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

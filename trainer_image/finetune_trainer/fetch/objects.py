@@ -4,14 +4,13 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from finetune_api.errors import Retryable, RunError
+from finetune_api.errors import Retryable
 from finetune_trainer.data.hub_errors import error_chain
+from finetune_trainer.fetch.explaining import explained, first_line
 from finetune_trainer.fetch.patience import require_room
 from finetune_trainer.fetch.request import Request
 
@@ -34,7 +33,7 @@ class ObjectStore:
 
     def version(self) -> str:
         """Return a hash of the names, sizes and tags of all objects."""
-        with _explained(self._request):
+        with explained(self._request, _explanation):
             facts = {
                 name: [str(info.get(key)) for key in _VERSION_KEYS if key in info]
                 for name, info in self._objects().items()
@@ -43,7 +42,7 @@ class ObjectStore:
 
     def download(self, directory: Path) -> None:
         """Fetch the objects that are not there yet."""
-        with _explained(self._request):
+        with explained(self._request, _explanation):
             objects = self._objects()
             require_room(directory, sum(int(info["size"] or 0) for info in objects.values()) - _present(directory))
             for name, info in objects.items():
@@ -107,16 +106,6 @@ def _present(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
-@contextmanager
-def _explained(request: Request) -> Iterator[None]:
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:
-        raise _explanation(request, error) from error
-
-
 def _explanation(request: Request, error: Exception) -> Exception:
     chain = list(error_chain(error))
     if any(isinstance(link, OSError) and link.errno in _DISK_FULL for link in chain):
@@ -127,8 +116,7 @@ def _explanation(request: Request, error: Exception) -> Exception:
         return request.missing()
     names = {cls.__name__ for link in chain for cls in type(link).__mro__}
     if names.intersection(_NETWORK):
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return Retryable(f"{request.shown}: cannot be fetched now ({type(error).__name__}: {text})")
+        return Retryable(f"{request.shown}: cannot be fetched now ({type(error).__name__}: {first_line(error)})")
     return error
 
 

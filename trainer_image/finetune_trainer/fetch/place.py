@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from finetune_api.errors import RunError
+from finetune_trainer.directories import put_in_place
 from finetune_trainer.fetch.patience import megabytes, size_of, telling_size, with_retries
 from finetune_trainer.fetch.request import Request
 from finetune_trainer.run_dir import write_atomically
@@ -34,7 +35,7 @@ def fetch_into(request: Request, origin: Origin, target: Path) -> None:
     if request.what == "model" and not (part / "config.json").is_file():
         raise _without_config(request)
     record.unlink(missing_ok=True)
-    _put_in_place(part, target)
+    put_in_place(part, target)
     write_atomically(record, json.dumps(wanted))
     print(f"{request.shown}: fetched {megabytes(size_of(target))}", flush=True)
 
@@ -47,15 +48,6 @@ def _part_of(target: Path, version: str) -> Path:
             shutil.rmtree(other, ignore_errors=True)
     part.mkdir(parents=True, exist_ok=True)
     return part
-
-
-def _put_in_place(part: Path, target: Path) -> None:
-    replaced = target.with_name(f".{target.name}.replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if target.exists():
-        target.rename(replaced)
-    part.rename(target)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _without_config(request: Request) -> RunError:
