@@ -5,12 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.arc_runs import ArcRun, processes_mentioning, step_lines, wait_for, weights
+from support.ports import free_port
+from support.shell import quiet_environment
 
 pytestmark = pytest.mark.distributed
 
@@ -178,3 +181,62 @@ def test_a_run_continues_beside_new_code_and_a_new_evaluation_when_its_rows_are_
     )
     ArcRun(plain.root, plain.root / "with-eval.yaml").finish(output, "max_duration=26ba", "--resume")
     assert [line["step"] for line in step_lines(output)] == list(range(1, 27))
+
+
+def test_a_run_that_a_newer_attempt_overtakes_ends_saying_by_which(plain: ArcRun) -> None:
+    output = plain.root / "overtaken"
+    process = plain.start(output, STEPS, EVERY_STEP)
+    wait_for(lambda: len(step_lines(output)) >= 2, process)
+    own = json.loads((output / "attempts" / "0.json").read_text())
+    (output / "attempts" / "9.json").write_text(json.dumps({"attempt": 9, "uid": own["uid"], "base": None}))
+    assert process.wait(timeout=120) == 75
+    told = json.loads((output / "logs" / "attempt-0" / "node-0" / "termination.json").read_text())
+    assert (told["outcome"], told["reason"], told["claimedAttempt"]) == ("Retryable", "Superseded", 9)
+    assert "attempt 9 has taken over" in told["message"]
+    assert not (output / "run.json").exists()
+
+
+def test_a_new_job_that_names_a_finished_one_goes_straight_to_the_export(plain: ArcRun) -> None:
+    output = copy_of_undisturbed(plain, "created-again")
+    old = json.loads((output / "run.json").read_text())["job_uid"]
+    shutil.rmtree(output / "model")
+    config = plain.root / "whole.json"
+    config.write_text(json.dumps(json.loads(plain.file.read_text()) | {"max_duration": "24ba"}))
+    options = {
+        "config": config,
+        "output": output,
+        "run-dir": plain.root / "node",
+        "cache": plain.root / "cache",
+        "job-uid": "new",
+        "master-port": free_port(),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "finetune_trainer.launcher",
+        *(f"--{key}={value}" for key, value in options.items()),
+    ]
+    environment = quiet_environment(plain.root / "cache")
+    refused = subprocess.run(command, cwd=plain.root, env=environment, capture_output=True, timeout=120, check=False)
+    assert refused.returncode == 2
+    command.append(f"--resume-from={old}")
+    done = subprocess.run(command, cwd=plain.root, env=environment, capture_output=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert weights(output) == weights(plain.root / "undisturbed")
+    assert len(step_lines(output)) == 24
+    summary = json.loads((output / "run.json").read_text())
+    assert (summary["outcome"]["outcome"], summary["job_uid"]) == ("Succeeded", "new")
+
+
+def test_a_damaged_checkpoint_costs_steps_and_not_the_result(plain: ArcRun) -> None:
+    output = plain.root / "damaged"
+    assert strike_at_step(plain, output, 5, terminate, EVERY_STEP) == 143
+    newest = sorted((output / "checkpoints").glob("step-*"))[-1]
+    with (newest / "__0_0.distcp").open("r+b") as file:
+        file.truncate(1000)
+    plain.finish(output, STEPS, "--resume")
+    assert_same_run(output, plain.root / "undisturbed", exactly=True)
+    log = output.with_suffix(".log").read_text()
+    assert f"checkpoint {newest} is damaged: __0_0.distcp has 1000 bytes" in log
+    assert "the run falls back to step" in log
+    assert (output / "checkpoints" / f"damaged-{newest.name}").is_dir()

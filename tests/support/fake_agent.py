@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from finetune_trainer.launcher.parent_death import PARENT_PID, die_with_parent
@@ -22,14 +23,23 @@ def main() -> int:
             for rank in ranks.values():
                 if rank.poll() is None:
                     rank.send_signal(signal.SIGTERM)
-            for rank in ranks.values():
-                rank.wait()
+            _kill_after(list(ranks.values()), float(os.environ.get("FAKE_KILL_SECONDS", "30")))
         time.sleep(0.05)
     codes = {rank: process.returncode for rank, process in ranks.items() if process.returncode != 0}
     report = options.run_dir / "agent.json"
     report.with_suffix(".new").write_text(json.dumps({"exitCodes": codes, "error": None}), encoding="utf-8")
     report.with_suffix(".new").replace(report)
     return 1 if codes else 0
+
+
+def _kill_after(ranks: Sequence["subprocess.Popen[bytes]"], seconds: float) -> None:
+    """What torchrun does to the peers of a rank that left with a code other than 0, whatever they are doing."""
+    deadline = time.monotonic() + seconds
+    while any(rank.poll() is None for rank in ranks) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for rank in ranks:
+        rank.kill()
+        rank.wait()
 
 
 def _global_ranks(options: argparse.Namespace) -> range:
@@ -56,7 +66,7 @@ def _options() -> argparse.Namespace:
     for name in ("--nnodes", "--node-rank", "--nproc-per-node"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--run-dir", type=Path, required=True)
-    return parser.parse_args()
+    return parser.parse_known_args()[0]
 
 
 if __name__ == "__main__":

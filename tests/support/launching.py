@@ -108,7 +108,7 @@ def _command(root: Path, run_dir: Path, nproc: int, options: Mapping[str, Any]) 
         "agent-module": "support.fake_agent",
     }
     chosen = {name: value for name, value in {**defaults, **options}.items() if name != "script"}
-    pairs = [(f"--{name}", str(value)) for name, value in chosen.items()]
+    pairs = [(f"--{name}",) if value is True else (f"--{name}", str(value)) for name, value in chosen.items()]
     return [sys.executable, "-m", "finetune_trainer.launcher", *(part for pair in pairs for part in pair)]
 
 

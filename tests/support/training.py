@@ -17,11 +17,14 @@ from transformers import (
 )
 
 from finetune_api.config import TrainingConfig, parse_training_config
+from finetune_trainer.checkpoint.claims import Claim
+from finetune_trainer.checkpoint.takeover import StartingPoint, Takeover, claim_output
 from finetune_trainer.data.arrow_file import ArrowWriter, TokenizedDataset, TokenizedRow
 from finetune_trainer.data.assembly import Example
 from finetune_trainer.data.origins import Origin
 from finetune_trainer.data.prepared import PreparedSplit
 from finetune_trainer.data.rowstream import EncodedRow
+from finetune_trainer.fence import Fence
 from finetune_trainer.stopping import StopFlag
 from finetune_trainer.train.layouts import Layout
 from finetune_trainer.train.optimizers import build_optimizer
@@ -31,8 +34,17 @@ from finetune_trainer.train.world import World
 from support.training_files import minimal_config
 
 ALONE = World(rank=0, size=1, local_rank=0, device=torch.device("cpu"))
+UNRIVALLED = Fence(0, lambda: None)
+"""The right to publish of an attempt that nobody follows."""
 VOCABULARY = 346  # of `tiny_gpt2`
 PAD = 0
+
+
+def take_over(
+    output: Path, folder: Path, *, attempt: int, uid: str = "job", resume_from: str | None = None
+) -> tuple[Claim, StartingPoint]:
+    """Claim an output on one rank, and return the claim with where to start."""
+    return claim_output(Takeover(output, folder, attempt, uid, resume_from), ALONE)
 
 
 def training_config(model: Path, changes: dict[str, Any] | None = None) -> TrainingConfig:

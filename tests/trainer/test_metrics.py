@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from finetune_trainer.fence import Fence
 from finetune_trainer.metrics import MetricsFile
+from support.training import UNRIVALLED
 
 
 def lines(output: Path) -> list[dict[str, Any]]:
@@ -16,14 +18,14 @@ def lines(output: Path) -> list[dict[str, Any]]:
 
 def attempt(output: Path, number: int, *, first: int, last: int) -> MetricsFile:
     """Write the steps after `first` up to `last`, as an attempt does that resumed from `first`."""
-    file = MetricsFile(output, first_step=first)
+    file = MetricsFile(output, first_step=first, fence=Fence(number, lambda: None))
     for step in range(first + 1, last + 1):
         file.write({"attempt": number, "step": step})
     return file
 
 
 def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path: Path) -> None:
-    file = MetricsFile(tmp_path, first_step=0)
+    file = MetricsFile(tmp_path, first_step=0, fence=UNRIVALLED)
     assert lines(tmp_path) == []
     file.write({"step": 1, "loss": 2.5})
     assert lines(tmp_path) == [{"step": 1, "loss": 2.5}]
@@ -64,21 +66,21 @@ def test_an_older_attempt_writes_to_a_file_that_nobody_sees(tmp_path: Path) -> N
 
 
 def test_evaluations_are_kept_with_their_steps_and_can_be_asked_for(tmp_path: Path) -> None:
-    first = MetricsFile(tmp_path, first_step=0)
+    first = MetricsFile(tmp_path, first_step=0, fence=UNRIVALLED)
     evaluations = [{"event": "eval", "label": "eval", "step": step, "loss": 1.0} for step in (0, 2, 4)]
     first.write({"step": 1})
     for line in evaluations:
         first.write(line)
     assert first.evaluations == evaluations
     first.close()
-    second = MetricsFile(tmp_path, first_step=2)
+    second = MetricsFile(tmp_path, first_step=2, fence=UNRIVALLED)
     assert second.evaluations == evaluations[:2]
     second.close()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_becomes_null(value: float, tmp_path: Path) -> None:
-    file = MetricsFile(tmp_path, first_step=0)
+    file = MetricsFile(tmp_path, first_step=0, fence=UNRIVALLED)
     file.write({"step": 1, "loss": value, "lr": 0.5})
     file.close()
     assert lines(tmp_path) == [{"step": 1, "loss": None, "lr": 0.5}]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from finetune_api.errors import Retryable
+from finetune_api.errors import Superseded
 from finetune_api.outcomes import Outcome
 from finetune_trainer.data.prepared import PreparedData
+from finetune_trainer.fence import Fence
 from finetune_trainer.run_dir import RunDir
 from finetune_trainer.run_journal import RunJournal, peak_memory
 from finetune_trainer.run_spec import RunSpec
@@ -21,14 +22,10 @@ from finetune_trainer.train.evaluate import EvalResult
 from finetune_trainer.train.step import StepResult
 from finetune_trainer.train.timeline import Timeline
 from support.ports import free_port
-from support.training import ALONE, dataset_of, random_rows, split_of, training_config
+from support.training import ALONE, UNRIVALLED, dataset_of, random_rows, split_of, training_config
 
 ROWS = random_rows(12, seed=11)
 RESULT = StepResult(loss=2.5, grad_norm=1.25, tokens=40, loss_tokens=16, positions=44, skipped=False)
-
-
-def nothing() -> None:
-    """A guard with no objection."""
 
 
 class Attempt:
@@ -63,7 +60,7 @@ class Attempt:
         self.prepared = PreparedData(folder, "abc", {"train": split_of(ROWS, folder / "rows")})
 
     def begin(self, first: int = 0) -> RunJournal:
-        self.journal.own(ALONE, nothing)
+        self.journal.own(ALONE, UNRIVALLED)
         self.journal.begin(self.prepared, self.timeline, {"train": self.rows}, self.tokenizer, first)
         self.journal.phase("train")
         return self.journal
@@ -140,6 +137,15 @@ def test_progress_has_percent_speed_and_the_time_that_is_left(attempt: Attempt) 
     assert (last["tokensPerSecond"], last["etaSeconds"]) == (80.0, 1.5)
 
 
+def test_the_longest_step_after_the_first_and_the_longest_save_are_told(attempt: Attempt) -> None:
+    journal = attempt.begin()
+    for step, seconds in enumerate((9.0, 0.5, 2.0, 0.25), start=1):
+        journal.step(step, np.array([0]), RESULT, 0.0, seconds)
+        journal.checkpoint(step, 4 * seconds if step > 1 else 0.125)
+    assert [event.get("stepSeconds") for event in attempt.told("step")] == [None, 0.5, 2.0, 2.0]
+    assert [event["saveSeconds"] for event in attempt.told("checkpoint")] == [0.125, 2.0, 8.0, 8.0]
+
+
 def test_the_page_of_progress_tells_of_the_data_and_of_the_checkpoint_it_begins_with(start: Start) -> None:
     port = free_port()
     journal = start(port=port).begin(first=2)
@@ -173,10 +179,10 @@ def test_an_evaluation_is_recorded_told_and_remembered(attempt: Attempt) -> None
 
 def test_checkpoints_phases_and_messages_are_told(attempt: Attempt) -> None:
     journal = attempt.begin()
-    journal.checkpoint(3)
+    journal.checkpoint(3, 1.25)
     journal.phase("export")
     journal.message("rows are laid out trimmed")
-    assert attempt.told("checkpoint") == [{"event": "checkpoint", "step": 3}]
+    assert attempt.told("checkpoint") == [{"event": "checkpoint", "step": 3, "saveSeconds": 1.25}]
     assert [entry["phase"] for entry in attempt.told("phase")] == ["train", "export"]
     assert attempt.told("message")[-1]["text"] == "rows are laid out trimmed"
 
@@ -209,6 +215,12 @@ def test_run_json_and_the_report_are_left_at_the_end(attempt: Attempt) -> None:
     assert attempt.told("phase")[-1]["phase"] == "done"
 
 
+def test_run_json_has_what_a_preflight_saw_of_each_node(attempt: Attempt) -> None:
+    attempt.run_dir.write_preflight({"fault": None, "suspects": [], "warnings": [], "nodes": ["node 0: fine"]})
+    attempt.begin().close(Outcome.SUCCEEDED, "trained 6 steps", 6)
+    assert attempt.summary()["preflight"] == {"nodes": ["node 0: fine"], "warnings": []}
+
+
 def test_an_attempt_that_never_owned_the_output_writes_nothing_there(attempt: Attempt) -> None:
     attempt.journal.close(Outcome.CONFIG_INVALID, "another job's output", None)
     assert list(attempt.output.iterdir()) == []
@@ -218,10 +230,10 @@ def test_an_attempt_that_was_overtaken_leaves_the_summary_alone(
     attempt: Attempt, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def overtaken() -> None:
-        raise Retryable("attempt 1 has taken over")
+        raise Superseded("attempt 1 has taken over")
 
     attempt.begin()
-    attempt.journal.own(ALONE, overtaken)
+    attempt.journal.own(ALONE, Fence(0, overtaken))
     attempt.journal.close(Outcome.RETRYABLE, "overtaken", 2)
     assert not (attempt.output / "run.json").exists()
     assert "no summary written: attempt 1 has taken over" in capsys.readouterr().out
@@ -229,12 +241,12 @@ def test_an_attempt_that_was_overtaken_leaves_the_summary_alone(
 
 def test_an_attempt_that_was_overtaken_while_it_loaded_leaves_the_metrics_alone(start: Start) -> None:
     def overtaken() -> None:
-        raise Retryable("attempt 1 has taken over")
+        raise Superseded("attempt 1 has taken over")
 
     slow, new = start(), start(1)
-    slow.journal.own(ALONE, overtaken)
+    slow.journal.own(ALONE, Fence(0, overtaken))
     new.begin().step(1, np.array([0]), RESULT, 0.0, 0.5)
-    with pytest.raises(Retryable):
+    with pytest.raises(Superseded):
         slow.journal.begin(slow.prepared, slow.timeline, {"train": slow.rows}, slow.tokenizer, 0)
     new.journal.step(2, np.array([0]), RESULT, 0.0, 0.5)
     assert [line["step"] for line in new.metrics()] == [1, 2]

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from finetune_trainer.data.prepared import Drop, PreparedData, PreparedSplit
+from finetune_trainer.run_dir import write_atomically
 from finetune_trainer.run_json import PACKAGES, Stopwatch, describe_data, environment, write_run_json
 from support.training import dataset_of, random_rows
 
@@ -36,8 +37,8 @@ def test_the_versions_of_all_that_shapes_a_result_are_recorded() -> None:
 
 
 def test_the_file_is_replaced_whole(tmp_path: Path) -> None:
-    write_run_json(tmp_path, {"outcome": "first", "old": True})
-    write_run_json(tmp_path, {"outcome": "second", "path": Path("/somewhere")})
+    write_run_json(tmp_path, {"outcome": "first", "old": True}, write_atomically)
+    write_run_json(tmp_path, {"outcome": "second", "path": Path("/somewhere")}, write_atomically)
     assert json.loads((tmp_path / "run.json").read_text()) == {"outcome": "second", "path": "/somewhere"}
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from finetune_trainer.scalars import Scalars
-from support.training import training_config
+from support.training import UNRIVALLED, training_config
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -20,7 +20,7 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 def draw(output: Path, loggers: dict[str, Any], first: int = 0) -> None:
     scalars = Scalars(training_config(Path("gpt2"), {"loggers": loggers}), output)
-    scalars.open(first)
+    scalars.open(first, UNRIVALLED)
     for step in (first + 1, first + 2):
         scalars.add(step, {"loss": 4.0 / step, "lr": 0.5})
     scalars.close()

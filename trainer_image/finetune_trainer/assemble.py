@@ -8,13 +8,14 @@ from transformers import PreTrainedModel
 from finetune_api.config import TrainingConfig, check_schedule, check_world
 from finetune_trainer.checkpoint.checkpointer import (
     Checkpointer,
-    StartingPoint,
     checkpoint_folder,
-    explicit_checkpoint,
     model_fingerprint,
 )
 from finetune_trainer.checkpoint.claims import Claim
+from finetune_trainer.checkpoint.integrity import require_intact
 from finetune_trainer.checkpoint.manifest import Identity
+from finetune_trainer.checkpoint.on_main import on_main
+from finetune_trainer.checkpoint.takeover import StartingPoint, explicit_checkpoint
 from finetune_trainer.data.arrow_file import TokenizedDataset
 from finetune_trainer.data.prepared import PreparedData
 from finetune_trainer.data.tokenizer import load_tokenizer
@@ -69,6 +70,7 @@ def assemble(
         config=config,
         world=world,
         last_saved=start.step if start.manifest else -1,
+        warn=journal.warn,
     )
     first = _restore(config, checkpointer, start, model, optimizer, scale)
     layout, why = choose_layout(config, model, rows["train"], world)
@@ -88,7 +90,7 @@ def assemble(
         checkpointer=checkpointer,
         journal=journal,
         early_stop=stopper,
-        exporter=Exporter(spec.output, tokenizer, exported_as, checkpointer.require_newest),
+        exporter=Exporter(spec.output, tokenizer, exported_as, checkpointer.fence),
     )
     return state, course, first
 
@@ -107,7 +109,11 @@ def _restore(
         return start.step
     if config.load_path is None:
         return 0
-    given = explicit_checkpoint(Path(config.load_path))
+    path = Path(config.load_path)
+    given = on_main(checkpointer.world, lambda: explicit_checkpoint(path))
+    assert given.directory is not None
+    assert given.manifest is not None
+    require_intact(given.directory, given.manifest, checkpointer.world)
     if config.load_weights_only:
         checkpointer.restore_weights(given, model)
         return 0

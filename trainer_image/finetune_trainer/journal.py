@@ -1,6 +1,6 @@
 """What the training code tells about the course of a run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from finetune_api.outcomes import Outcome
 from finetune_trainer.data.arrow_file import TokenizedDataset
 from finetune_trainer.data.prepared import PreparedData
+from finetune_trainer.fence import Fence
 from finetune_trainer.run_dir import Phase
 from finetune_trainer.train.evaluate import EvalResult
 from finetune_trainer.train.step import StepResult
@@ -25,8 +26,11 @@ class Journal:
     def message(self, text: str) -> None:
         """Say something once to whoever watches."""
 
-    def own(self, world: World, guard: Callable[[], None]) -> None:
-        """Begin to write to the output; `guard` raises once a newer attempt owns it."""
+    def warn(self, text: str) -> None:
+        """Say something that somebody should look into."""
+
+    def own(self, world: World, fence: Fence) -> None:
+        """Begin to write to the output, until a newer attempt owns it."""
 
     def begin(
         self,
@@ -48,8 +52,8 @@ class Journal:
     def evaluation(self, step: int, label: str, result: EvalResult) -> None:
         """Tell the result of one evaluation set after `step` optimizer steps."""
 
-    def checkpoint(self, step: int) -> None:
-        """Tell that a checkpoint of `step` exists."""
+    def checkpoint(self, step: int, seconds: float) -> None:
+        """Tell that a checkpoint of `step` exists, and how long it took."""
 
     def close(self, outcome: Outcome, message: str, step: int | None) -> None:
         """Tell how the attempt ended, and write what is left to write."""

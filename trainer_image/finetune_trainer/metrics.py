@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from finetune_trainer.fence import Fence
+
 FILE = "metrics.jsonl"
 
 
@@ -16,17 +18,19 @@ class MetricsFile:
     attempt that is still alive keeps appending to a file that nobody sees any more.
     """
 
-    def __init__(self, output: Path, *, first_step: int) -> None:
+    def __init__(self, output: Path, *, first_step: int, fence: Fence) -> None:
         path = output / FILE
+        draft = fence.draft(path)
         kept = [line for line in _lines(path) if line["step"] <= first_step]
-        draft = output / f".{FILE}.draft"
-        with draft.open("w", encoding="utf-8") as file:
-            file.writelines(_encode(line) for line in kept)
-            file.flush()
-            os.fsync(file.fileno())
-        # Opened before the rename, so that the handle stays with this attempt's file.
-        self._file = draft.open("a", encoding="utf-8")
-        draft.replace(path)
+        self._file = draft.open("w", encoding="utf-8")
+        try:
+            self._file.writelines(_encode(line) for line in kept)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            fence.publish(draft, path)  # the open file goes with its name
+        except BaseException:
+            self._file.close()
+            raise
         self.evaluations = [line for line in kept if line.get("event") == "eval"]
 
     def write(self, line: dict[str, Any]) -> None:
@@ -42,13 +46,20 @@ class MetricsFile:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an earlier attempt, without a last one that it did not finish."""
+    """Return the lines of earlier attempts, without what a machine that died left of its last ones."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    whole = text[: text.rfind("\n") + 1].splitlines()
-    return [json.loads(line) for line in whole]
+    return [line for line in map(_decode, text.splitlines()) if line is not None]
+
+
+def _decode(text: str) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
 
 def _encode(line: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ finished or not.
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from finetune_trainer.run_dir import write_atomically
 from finetune_trainer.svg import NARROW, WIDE, Point, Series, bar_chart, line_chart, number, smooth
 
 Json = dict[str, Any]
@@ -49,7 +50,7 @@ class Metrics:
         return curves
 
 
-def write_report(output: Path) -> Path:
+def write_report(output: Path, write: Callable[[Path, str], None] = write_atomically) -> Path:
     """Write `output/report.html` from `run.json` and, where it exists, `metrics.jsonl`; return its path.
 
     Raises FileNotFoundError without a `run.json`.
@@ -57,9 +58,7 @@ def write_report(output: Path) -> Path:
     run: Json = json.loads((output / "run.json").read_text(encoding="utf-8"))
     page = render(run, read_metrics(output / "metrics.jsonl"))
     report = output / "report.html"
-    unfinished = output / ".report.html.tmp"
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(report)
+    write(report, page)
     return report
 
 

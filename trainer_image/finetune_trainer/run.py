@@ -7,10 +7,13 @@ from finetune_api.config import TrainingConfig, load_training_config
 from finetune_api.errors import Interrupted, Preempted, RunError
 from finetune_api.outcomes import Outcome
 from finetune_trainer.assemble import assemble
-from finetune_trainer.checkpoint.checkpointer import StartingPoint, checkpoint_folder, claim_output
+from finetune_trainer.checkpoint.checkpointer import checkpoint_folder
 from finetune_trainer.checkpoint.claims import Claim, require_newest
+from finetune_trainer.checkpoint.takeover import StartingPoint, Takeover, claim_output
 from finetune_trainer.data.prepared import PreparedData, load_prepared
 from finetune_trainer.failures import classified
+from finetune_trainer.fence import Fence
+from finetune_trainer.heartbeat import Heartbeat
 from finetune_trainer.journal import Journal
 from finetune_trainer.run_dir import RunDir
 from finetune_trainer.run_journal import RunJournal
@@ -23,30 +26,43 @@ from finetune_trainer.train.world import World, join_world
 # The launcher ends the ranks when the preparation fails; this only bounds the wait for a launcher that is gone.
 _PREPARATION_SECONDS = 7 * 86400.0
 
+_COLLECTIVE_SECONDS = 7200.0
+"""When collectives give up by themselves, at the earliest: longer than the launcher lets a rank be silent.
 
-def run(spec: RunSpec, run_dir: RunDir, stop: StopFlag, started: float) -> int:
+A collective that times out ends a rank that waits, and names nobody; the launcher names the one that is waited for. It
+knows `dist_timeout` from the heartbeat.
+"""
+
+
+def run(spec: RunSpec, run_dir: RunDir, stop: StopFlag, heart: Heartbeat, started: float) -> int:
     """Train as `spec` says and return the number of optimizer steps done; raises RunError for every other end."""
     config = load_training_config(spec.config).config
     is_main = os.environ.get("RANK", "0") == "0"
     journal = RunJournal(spec, config, run_dir, started) if is_main else Journal()
     try:
-        done = _attempt(spec, config, run_dir, stop, journal)
+        done = _attempt(spec, config, run_dir, stop, heart, journal)
     except RunError as error:
+        heart.enter("report")
         journal.close(error.outcome, str(error), error.step)
         raise
     except Exception as error:
+        heart.enter("report")
         journal.close(*classified(error), None)
         raise
+    heart.enter("report")
     journal.close(Outcome.SUCCEEDED, f"trained {done} steps", done)
     return done
 
 
-def _attempt(spec: RunSpec, config: TrainingConfig, run_dir: RunDir, stop: StopFlag, journal: Journal) -> int:
-    prepared = _await_data(run_dir, stop, journal)
-    with join_world(config.dist_timeout) as world:
-        own, start = _claim(spec, config, world)
+def _attempt(
+    spec: RunSpec, config: TrainingConfig, run_dir: RunDir, stop: StopFlag, heart: Heartbeat, journal: Journal
+) -> int:
+    prepared = _await_data(run_dir, stop, heart, journal)
+    with join_world(max(_COLLECTIVE_SECONDS, config.dist_timeout), heart, preflight=spec.preflight) as world:
+        heart.patience = config.dist_timeout if world.size > 1 else 0.0
+        own, start = _take_over(spec, config, world, journal)
         # From here on the output is this attempt's, until a newer one claims it.
-        journal.own(world, lambda: require_newest(spec.output, own))
+        journal.own(world, Fence(own.attempt, lambda: require_newest(spec.output, own)))
         state, course, first = assemble(spec, config, prepared, own, start, world, stop, journal)
         try:
             done = train(state, course, first)
@@ -57,28 +73,28 @@ def _attempt(spec: RunSpec, config: TrainingConfig, run_dir: RunDir, stop: StopF
         return done
 
 
-def _await_data(run_dir: RunDir, stop: StopFlag, journal: Journal) -> PreparedData:
+def _await_data(run_dir: RunDir, stop: StopFlag, heart: Heartbeat, journal: Journal) -> PreparedData:
     """Wait for the prepared data; nothing before this touches a device or another rank."""
     journal.phase("prepare")
+    heart.enter("prepare")
     directory = run_dir.wait_prepared(_PREPARATION_SECONDS, stopped=lambda: stop.wished is not None)
     if directory is None:
         raise _stopped(stop.wished or signal.SIGTERM, "before the first step, nothing to save", None)
     journal.phase("load")
+    heart.enter("load")
     return load_prepared(directory)
 
 
-def _claim(spec: RunSpec, config: TrainingConfig, world: World) -> tuple[Claim, StartingPoint]:
-    claimed = None
-    if world.is_main:
-        claimed = claim_output(
-            spec.output,
-            checkpoint_folder(spec.output, config),
-            attempt=spec.attempt,
-            uid=spec.job_uid,
-            resume_from=spec.resume_from,
-        )
-    answer: tuple[Claim, StartingPoint] = world.broadcast(claimed)  # type: ignore[assignment]
-    return answer
+def _take_over(spec: RunSpec, config: TrainingConfig, world: World, journal: Journal) -> tuple[Claim, StartingPoint]:
+    what = Takeover(
+        output=spec.output,
+        folder=checkpoint_folder(spec.output, config),
+        attempt=spec.attempt,
+        uid=spec.job_uid,
+        resume_from=spec.resume_from,
+        warn=journal.warn,
+    )
+    return claim_output(what, world)
 
 
 def _stopped(number: int, what: str, step: int | None) -> RunError:

@@ -1,7 +1,8 @@
 """The files through which the launcher, the preparation and the ranks of one node speak to each other.
 
 A run directory is private to one node and one attempt, so nothing in it is ever stale. Every file is either
-appended to in single writes (`progress.jsonl`) or written aside and renamed, so nobody reads half of one.
+appended to in single writes (`progress.jsonl`), or written aside and renamed, so nobody reads half of one; heartbeats
+and stacks have readers of their own that know better.
 """
 
 import json
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
@@ -103,6 +105,18 @@ class RunDir:
         pids = {int(name): self.read_pid(name) for name in names if name.isdigit()}
         return {rank: pid for rank, pid in sorted(pids.items()) if pid is not None}
 
+    def heartbeat_file(self, rank: int) -> Path:
+        """Where a rank says what it is doing; see `heartbeat`."""
+        return self.path / f"heartbeat.{rank}"
+
+    def stack_file(self, rank: int) -> Path:
+        """Where a rank writes its stack when it is asked; see `stack_dump`."""
+        return self.path / f"stack.{rank}"
+
+    def read_stack(self, rank: int) -> str:
+        """The stacks that a rank wrote so far."""
+        return _read_text(self.stack_file(rank)) or ""
+
     def write_outcome(
         self,
         outcome: Outcome,
@@ -140,6 +154,16 @@ class RunDir:
         """The outcome left by a rank (its number) or by `PREPARE`; None without one, or with a damaged one."""
         return _parse_outcome(_read_text(self.path / f"outcome.{name}.json"))
 
+    def await_peers(self) -> None:
+        """Return when every rank that registered here has left its outcome.
+
+        torchrun ends the other ranks 30 s after the first one has left with a code other than 0, whatever they are
+        doing. So ranks that were asked to leave do so together. A rank that dies without an outcome has the launcher
+        kill this one, and the launcher bounds the whole.
+        """
+        while any(self.read_outcome(str(rank)) is None for rank in self.rank_pids()):
+            time.sleep(_POLL_SECONDS)
+
     def read_outcomes(self) -> dict[str, RankOutcome]:
         """Every outcome left so far, by rank number (as text) or `PREPARE`."""
         names = sorted(path.name.split(".")[1] for path in self.path.glob("outcome.*.json"))
@@ -170,9 +194,19 @@ class RunDir:
             time.sleep(_POLL_SECONDS)
         return None
 
-    def write_termination(self, message: TerminationMessage) -> None:
-        """Leave the final word of this node's launcher."""
-        write_atomically(self.path / "termination.json", message.to_json())
+    def write_preflight(self, found: Mapping[str, object]) -> None:
+        """Leave what the preflight found, this node's suspects included."""
+        write_atomically(self.path / "preflight.json", json.dumps(_finite(found)))
+
+    def read_preflight(self) -> dict[str, Any]:
+        """What the preflight found; empty when there was none."""
+        return _parse_object(_read_text(self.path / "preflight.json")) or {}
+
+    def write_termination(
+        self, message: TerminationMessage, facts: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
+        """Leave the final word of this node's launcher, with `facts` beside it."""
+        write_atomically(self.path / "termination.json", message.to_json(facts))
 
     def read_termination(self) -> TerminationMessage | None:
         """The final word of this node's launcher, if it could leave one."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from finetune_api.outcomes import Outcome, exit_code
 from finetune_trainer.data.arrow_file import TokenizedDataset
 from finetune_trainer.data.prepared import PreparedData
 from finetune_trainer.dataset_facts import dataset_facts
+from finetune_trainer.fence import Fence
 from finetune_trainer.journal import Journal
 from finetune_trainer.metrics import MetricsFile
 from finetune_trainer.observe import RunState, Server, serve
@@ -43,7 +44,7 @@ class RunJournal(Journal):
         self._watch = Stopwatch(started, "import")
         self._state = RunState()
         self._server: Server | None = None
-        self._guard: Callable[[], None] | None = None
+        self._fence: Fence | None = None
         self._metrics: MetricsFile | None = None
         self._timeline: Timeline | None = None
         self._scalars = Scalars(config, spec.output)
@@ -69,10 +70,17 @@ class RunJournal(Journal):
         print(text, flush=True)
         self._run_dir.message(text)
 
-    def own(self, world: World, guard: Callable[[], None]) -> None:
-        """Begin to write to the output; `guard` raises once a newer attempt owns it."""
-        self._guard = guard
+    def warn(self, text: str) -> None:
+        """Say something that somebody should look into."""
+        print(f"warning: {text}", flush=True)
+        self._run_dir.message(text, "warning")
+
+    def own(self, world: World, fence: Fence) -> None:
+        """Begin to write to the output, until a newer attempt owns it."""
+        self._fence = fence
         self._facts |= {"world_size": world.size, "device": world.describe_device()}
+        if met := self._run_dir.read_preflight():
+            self._facts["preflight"] = {name: met.get(name) for name in ("nodes", "warnings")}
 
     def begin(
         self,
@@ -83,11 +91,10 @@ class RunJournal(Journal):
         first: int,
     ) -> None:
         """Begin the metrics after `first` steps that are done already."""
-        if self._guard is not None:  # loading took its time: a newer attempt may have begun its own metrics
-            self._guard()
+        assert self._fence is not None
         self._timeline = timeline
-        self._metrics = MetricsFile(self._spec.output, first_step=first)
-        self._scalars.open(first)
+        self._metrics = MetricsFile(self._spec.output, first_step=first, fence=self._fence)
+        self._scalars.open(first, self._fence)
         samples = [_sample(rows["train"], index, tokenizer) for index in range(3)]
         self._facts["dataset"] = {**describe_data(prepared, rows), "samples": samples}
         # An attempt begins at the checkpoint of its first step: the newest, until it saves one of its own.
@@ -130,6 +137,8 @@ class RunJournal(Journal):
             **self._memory(),
         }
         self._metrics.write(line)
+        if self._recent:  # the first step of an attempt allocates, compiles and reads for the first time
+            self._state.update(step_seconds=max(seconds, self._state.progress.step_seconds or 0.0))
         self._recent.append((seconds, result.tokens))
         self._watch.switch("steps")
         self._scalars.add(step, {"loss": result.loss, "lr": lr, "grad_norm": result.grad_norm})
@@ -146,10 +155,11 @@ class RunJournal(Journal):
         if self._config.log_to_console:
             print(f"step {step}: {label} loss {result.loss:.4f} perplexity {result.perplexity:.2f}", flush=True)
 
-    def checkpoint(self, step: int) -> None:
-        """Tell that a checkpoint of `step` exists."""
-        self._state.update(last_checkpoint_step=step, last_checkpoint_time=time.time())
-        self._run_dir.progress({"event": "checkpoint", "step": step})
+    def checkpoint(self, step: int, seconds: float) -> None:
+        """Tell that a checkpoint of `step` exists, and how long the longest one of this attempt took."""
+        longest = max(seconds, self._state.progress.save_seconds or 0.0)
+        self._state.update(last_checkpoint_step=step, last_checkpoint_time=time.time(), save_seconds=longest)
+        self._run_dir.progress({"event": "checkpoint", "step": step, "saveSeconds": round(longest, 3)})
 
     def close(self, outcome: Outcome, message: str, step: int | None) -> None:
         """Tell how the attempt ended: run.json and the report, unless a newer attempt owns the output."""
@@ -165,17 +175,16 @@ class RunJournal(Journal):
         }
         # An attempt that was refused before it began says so in its outcome, and leaves an earlier summary alone.
         began = self._metrics is not None or not (self._spec.output / FILE).exists()
-        if self._guard is not None and began:
-            self._write_summary(self._guard)
+        if self._fence is not None and began:
+            self._write_summary(self._fence)
         self.phase("done")
         if self._server is not None:
             self._server.close()
 
-    def _write_summary(self, guard: Callable[[], None]) -> None:
+    def _write_summary(self, fence: Fence) -> None:
         try:
-            guard()
-            write_run_json(self._spec.output, self._facts)
-            write_report(self._spec.output)
+            write_run_json(self._spec.output, self._facts, fence.write_text)
+            write_report(self._spec.output, fence.write_text)
         except (OSError, RunError) as error:
             # The outcome is told by the outcome file; a full disk or a newer owner must not replace it.
             print(f"no summary written: {error}", flush=True)
@@ -194,6 +203,7 @@ class RunJournal(Journal):
                 "tokensPerSecond": round(speed, 3),
                 "etaSeconds": round(eta, 1),
                 "percent": round(100 * step / total, 2),
+                **self._longest_step(),
             }
         )
         self._state.update(**shown, tokens_per_second=speed, eta_seconds=eta, last_step_time=time.time())
@@ -204,6 +214,10 @@ class RunJournal(Journal):
                 f"tokens/s {speed:.0f} eta {eta:.0f}s",
                 flush=True,
             )
+
+    def _longest_step(self) -> dict[str, float]:
+        longest = self._state.progress.step_seconds
+        return {} if longest is None else {"stepSeconds": round(longest, 3)}
 
     def _memory(self) -> dict[str, int]:
         return peak_memory() if self._config.callbacks.memory_monitor is not None else {}

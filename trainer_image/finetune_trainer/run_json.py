@@ -1,10 +1,9 @@
 """`run.json`: what was run, on what, how long each part took, and how it ended."""
 
 import json
-import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from finetune_trainer.data.prepared import PreparedData
 from finetune_trainer.length_histogram import length_histogram
 
 FILE = "run.json"
+WriteText = Callable[[Path, str], None]
 PACKAGES = ("finetune-operator", "torch", "transformers", "datasets", "tokenizers", "safetensors")
 
 
@@ -47,11 +47,9 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def write_run_json(output: Path, content: dict[str, Any]) -> None:
-    """Replace `run.json` atomically."""
-    draft = output / f".{FILE}.{os.getpid()}"
-    draft.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-    draft.replace(output / FILE)
+def write_run_json(output: Path, content: dict[str, Any], write: WriteText) -> None:
+    """Replace `run.json`."""
+    write(output / FILE, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def describe_data(prepared: PreparedData, rows: Mapping[str, TokenizedDataset]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class RunSpec(BaseModel):
     job_uid: str = Field(min_length=1, description="With the attempt, the fencing token of everything written.")
     resume_from: str | None = Field(default=None, description="Another job's uid whose checkpoints may be used.")
     code_dir: Path | None = Field(default=None, description="The folder of the user's own modules.")
+    preflight: bool = Field(default=False, description="Whether the ranks try their connections before they train.")
     progress_port: int | None = Field(
         default=None,
         ge=0,

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune_api.config import TrainingConfig
+from finetune_api.errors import Superseded
+from finetune_trainer.fence import Fence
 
 
 class Scalars:
@@ -17,12 +19,25 @@ class Scalars:
         self._flush_interval = settings.flush_interval if settings else 1
         self._writer: Any = None
 
-    def open(self, first: int) -> None:
-        """Start an event file after `first` steps; later points of an interrupted attempt are hidden by it."""
-        if self._wanted:
-            from torch.utils.tensorboard import SummaryWriter
+    def open(self, first: int, fence: Fence) -> None:
+        """Start an event file after `first` steps; later points of an interrupted attempt are hidden by it.
 
-            self._writer = SummaryWriter(self._folder, purge_step=first + 1)
+        So that a late attempt hides nothing, its file goes again. Raises Superseded then.
+        """
+        if not self._wanted:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        fence.guard()
+        suffix = f".attempt-{fence.attempt}"
+        self._writer = SummaryWriter(self._folder, purge_step=first + 1, filename_suffix=suffix)
+        try:
+            fence.guard()
+        except Superseded:
+            self.close()
+            for file in self._folder.glob(f"events.*{suffix}"):
+                file.unlink(missing_ok=True)
+            raise
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Add one point to each named curve."""
@@ -36,3 +51,4 @@ class Scalars:
         """Write out what is buffered."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None

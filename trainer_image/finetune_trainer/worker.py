@@ -11,14 +11,18 @@ import time
 import traceback
 from pathlib import Path
 
-from finetune_api.errors import RunError
-from finetune_api.outcomes import Outcome
+from finetune_api.errors import PreflightFailed, RunError
+from finetune_api.outcomes import Outcome, exit_code
+from finetune_trainer.heartbeat import Heartbeat, HeartbeatFile
 from finetune_trainer.launcher.parent_death import die_with_parent
 from finetune_trainer.run_dir import RunDir
 from finetune_trainer.run_spec import RunSpec
+from finetune_trainer.stack_dump import offer_stack
 from finetune_trainer.stopping import StopFlag
 
 STARTED = time.monotonic()
+
+_DRAINED = (exit_code(Outcome.PREEMPTED), exit_code(Outcome.INTERRUPTED))
 
 
 def main() -> None:
@@ -31,23 +35,35 @@ def main() -> None:
     run_dir = RunDir(spec.run_dir)
     stop = StopFlag()
     stop.install()
+    offer_stack(run_dir.stack_file(rank))
+    heart = HeartbeatFile(run_dir.heartbeat_file(rank))
     run_dir.register_rank(rank)
-    code = _outcome(spec, run_dir, rank, stop)
+    code = _outcome(spec, run_dir, rank, stop, heart)
+    heart.enter("done")
+    if code in _DRAINED:
+        run_dir.await_peers()
     # Not sys.exit: threads of a collective that lost its peers would keep the interpreter from leaving.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _outcome(spec: RunSpec, run_dir: RunDir, rank: int, stop: StopFlag) -> int:
+def _outcome(spec: RunSpec, run_dir: RunDir, rank: int, stop: StopFlag, heart: Heartbeat) -> int:
     try:
         from finetune_trainer.run import run
 
-        step = run(spec, run_dir, stop, STARTED)
+        step = run(spec, run_dir, stop, heart, STARTED)
     except RunError as error:
         print(f"{error.outcome.value}: {error}", file=sys.stderr)
+        if isinstance(error, PreflightFailed):
+            run_dir.write_preflight({**run_dir.read_preflight(), "fault": str(error), "suspects": error.suspects})
         return run_dir.write_outcome(
-            error.outcome, str(error), rank=rank, step=error.step, traceback=error.user_traceback
+            error.outcome,
+            str(error),
+            rank=rank,
+            step=error.step,
+            reason=error.reason,
+            traceback=error.user_traceback,
         )
     except BaseException as error:
         from finetune_trainer.failures import classified

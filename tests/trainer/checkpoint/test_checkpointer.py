@@ -1,6 +1,8 @@
 """The checkpoints of one attempt: exact resumption, identity, claims, rotation."""
 
 import resource
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,12 @@ import torch
 from finetune_api.errors import ConfigInvalid, Retryable
 from finetune_trainer.checkpoint.checkpointer import (
     Checkpointer,
-    StartingPoint,
     checkpoint_folder,
-    claim_output,
-    explicit_checkpoint,
     model_fingerprint,
 )
 from finetune_trainer.checkpoint.claims import read_claims
-from finetune_trainer.checkpoint.manifest import Identity, checkpoint_name, complete_checkpoints
+from finetune_trainer.checkpoint.manifest import Identity, checkpoint_name, complete_checkpoints, read_manifest
+from finetune_trainer.checkpoint.takeover import StartingPoint, explicit_checkpoint
 from finetune_trainer.train.layouts import Layout
 from finetune_trainer.train.state import TrainState
 from finetune_trainer.train.step import train_step
@@ -28,6 +28,7 @@ from support.training import (
     load_gpt2,
     random_rows,
     same,
+    take_over,
     tiny_llama,
     training_config,
     training_state,
@@ -54,7 +55,7 @@ class Attempt:
     ) -> None:
         config = training_config(model, WARMUP | (changes or {}))
         self.folder = checkpoint_folder(output, config)
-        own, self.start = claim_output(output, self.folder, attempt=number, uid=uid, resume_from=None)
+        own, self.start = take_over(output, self.folder, attempt=number, uid=uid)
         self.state: TrainState = training_state(config, load_gpt2(model), layout=layout)
         self.timeline = Timeline.of(config, DATASET.lengths)
         identity = Identity(model_fingerprint(self.state.model), dataset, self.timeline.order_settings())
@@ -219,20 +220,64 @@ def test_an_output_of_another_job_is_refused_before_anything_is_claimed(gpt2_dir
 def test_a_job_that_names_another_starts_where_that_one_was(gpt2_dir: Path, tmp_path: Path) -> None:
     first = Attempt(tmp_path, gpt2_dir)
     first.save(3)
-    own, start = claim_output(tmp_path, first.folder, attempt=1, uid="heir", resume_from="job")
+    own, start = take_over(tmp_path, first.folder, attempt=1, uid="heir", resume_from="job")
     assert (own.base, start.step) == (checkpoint_name(3, 0), 3)
 
 
-def test_a_damaged_checkpoint_is_found_before_anything_is_loaded(gpt2_dir: Path, tmp_path: Path) -> None:
-    first = Attempt(tmp_path, gpt2_dir)
-    first.train(1, 1)
-    with (first.save(1) / "__0_0.distcp").open("r+b") as file:
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_the_run_ends_alike(
+    dropout_dir: Path, tmp_path: Path
+) -> None:
+    whole = Attempt(tmp_path / "whole", dropout_dir)
+    losses = whole.train(1, 6)
+    first = Attempt(tmp_path / "cut", dropout_dir)
+    for step in (1, 2, 3):
+        first.train(step, step)
+        last = first.save(step)
+    with (last / "__0_0.distcp").open("r+b") as file:
         file.truncate(100)
-    second = Attempt(tmp_path, gpt2_dir, 1)
-    before = weights(second.state.model)
-    with pytest.raises(Retryable, match="missing or damaged"):
-        second.restore()
-    assert same(before, weights(second.state.model))
+    second = Attempt(tmp_path / "cut", dropout_dir, 1)
+    assert (second.start.step, read_claims(tmp_path / "cut")[0].base) == (2, checkpoint_name(2, 0))
+    second.restore()
+    assert second.train(3, 6) == losses[2:]
+    assert same(weights(whole.state.model), weights(second.state.model))
+
+
+def test_the_oldest_go_when_they_take_more_than_the_budget(gpt2_dir: Path, tmp_path: Path) -> None:
+    one = Attempt(tmp_path / "one", gpt2_dir)
+    one.save(1)
+    size = next(complete_checkpoints(one.folder))[1].size
+    attempt = Attempt(tmp_path / "many", gpt2_dir, changes={"save_max_bytes": 2 * size + size // 2})
+    for step in (1, 2, 3):
+        attempt.save(step)
+    assert saved(attempt) == [checkpoint_name(2, 0), checkpoint_name(3, 0)]
+
+
+def test_a_budget_that_is_too_small_for_one_is_told_once_and_the_newest_stays(gpt2_dir: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    attempt = Attempt(tmp_path, gpt2_dir, changes={"save_max_bytes": "1KiB"})
+    attempt.checkpointer.warn = told.append
+    for step in (1, 2):
+        attempt.save(step)
+    assert saved(attempt) == [checkpoint_name(2, 0)]
+    assert len(told) == 1
+    assert "save_max_bytes: one checkpoint takes" in told[0]
+    assert "more than 1.0 KiB" in told[0]
+
+
+def test_the_base_of_an_attempt_that_saved_only_weights_stays_though_a_late_commit_looks_newer(
+    gpt2_dir: Path, tmp_path: Path
+) -> None:
+    keep = {"save_num_checkpoints_to_keep": 1}
+    first = Attempt(tmp_path, gpt2_dir, changes=keep)
+    base = first.save(1)
+    second = Attempt(tmp_path, gpt2_dir, 1, changes=keep)
+    late = Path(shutil.copytree(base, first.folder / checkpoint_name(2, 0)))
+    manifest = read_manifest(base)
+    assert manifest is not None
+    replace(manifest, step=2).write(late)
+    second.save(3, weights_only=True)
+    third = Attempt(tmp_path, gpt2_dir, 2)
+    assert third.start.directory == first.folder / checkpoint_name(1, 0)
 
 
 def test_a_disk_that_fills_up_is_retryable_and_leaves_the_earlier_checkpoint(gpt2_dir: Path, tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_api.errors import ConfigInvalid, Retryable
+from finetune_api.errors import ConfigInvalid, Retryable, Superseded
 from finetune_trainer.checkpoint.claims import (
     Claim,
     claim,
+    claimed_attempt,
+    decide,
     inherited_attempts,
     read_claims,
+    refuse_late_attempts,
     refuse_other_jobs,
     require_newest,
 )
@@ -136,3 +139,35 @@ def test_attempts_follow_those_of_the_job_that_is_continued() -> None:
     assert inherited_attempts(held, "me") == 3
     assert inherited_attempts(held[:1], "me") == 0
     assert inherited_attempts([], "me") == 0
+
+
+def test_what_the_newest_attempt_of_a_job_is_called_is_counted_within_the_job(tmp_path: Path) -> None:
+    assert claimed_attempt(tmp_path, "first") is None
+    claim(tmp_path, Claim(0, "first", None))
+    claim(tmp_path, Claim(1, "first", None))
+    claim(tmp_path, Claim(2, "second", None), resume_from="first")
+    claim(tmp_path, Claim(4, "second", None))
+    assert claimed_attempt(tmp_path, "second") == 2
+    assert claimed_attempt(tmp_path, "third") is None
+
+
+@pytest.mark.parametrize(("attempt", "late"), [(0, True), (3, True), (4, False)])
+def test_an_attempt_whose_number_was_claimed_is_late_before_anything_starts(
+    attempt: int, late: bool, tmp_path: Path
+) -> None:
+    refuse_late_attempts(tmp_path, "job", attempt)
+    claim(tmp_path, Claim(3, "job", None))
+    refuse_late_attempts(tmp_path, "other", attempt)
+    if late:
+        with pytest.raises(Superseded, match=f"attempt {attempt} comes too late: .* claimed by attempt 3"):
+            refuse_late_attempts(tmp_path, "job", attempt)
+    else:
+        refuse_late_attempts(tmp_path, "job", attempt)
+
+
+def test_a_claim_is_decided_by_its_holder_and_is_whole_all_the_time(tmp_path: Path) -> None:
+    own = claim(tmp_path, Claim(3, "job", None, decided=False))
+    assert read_claims(tmp_path) == [own]
+    assert decide(tmp_path, own, "step-00000001-attempt-0000") == read_claims(tmp_path)[0]
+    assert read_claims(tmp_path) == [Claim(3, "job", "step-00000001-attempt-0000")]
+    assert [path.name for path in (tmp_path / "attempts").iterdir()] == ["3.json"]

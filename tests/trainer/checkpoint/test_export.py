@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from finetune_api.errors import Retryable
+from finetune_api.errors import Retryable, Superseded
 from finetune_trainer.checkpoint.export import export_model, plan_shards
+from finetune_trainer.fence import Fence
 from finetune_trainer.train.attention import use_per_row_attention
 from support.training import ALONE, load_gpt2, same, tiny_llama, tiny_mpt, weights
 
@@ -29,12 +30,12 @@ sys.modules["accelerate"] = None  # only the benchmarks have it
 from pathlib import Path
 from transformers import AutoTokenizer
 from finetune_trainer.checkpoint.export import export_model
-from support.training import ALONE, load_gpt2
+from support.training import ALONE, UNRIVALLED, load_gpt2
 import torch
 
 source, destination = map(Path, sys.argv[1:])
 tokenizer = AutoTokenizer.from_pretrained(source)
-export_model(load_gpt2(source), tokenizer, destination, ALONE, dtype=torch.float32, guard=lambda: None)
+export_model(load_gpt2(source), tokenizer, destination, ALONE, dtype=torch.float32, fence=UNRIVALLED)
 """
 
 
@@ -46,7 +47,7 @@ def export(
     model: PreTrainedModel, source: Path, destination: Path, guard: Callable[[], None] = nothing, **options: Any
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(source)
-    export_model(model, tokenizer, destination, ALONE, guard=guard, **{"dtype": torch.float32, **options})
+    export_model(model, tokenizer, destination, ALONE, fence=Fence(0, guard), **{"dtype": torch.float32, **options})
 
 
 def reloaded(directory: Path) -> PreTrainedModel:
@@ -161,7 +162,7 @@ def test_an_attempt_that_was_overtaken_puts_nothing_in_place(gpt2_dir: Path, tmp
     before = (tmp_path / "model" / "model.safetensors").read_bytes()
 
     def overtaken() -> None:
-        raise Retryable("a newer attempt owns the output")
+        raise Superseded("a newer attempt owns the output")
 
     with torch.no_grad():
         model.transformer.ln_f.bias.add_(1)
@@ -175,10 +176,10 @@ def test_the_guard_is_asked_once_everything_is_written(gpt2_dir: Path, tmp_path:
 
     def look() -> None:
         assert not (tmp_path / "model").exists()
-        seen.append({path.name for path in (tmp_path / ".model.draft").iterdir()})
+        seen.append({path.name for path in (tmp_path / ".model.attempt-0000.draft").iterdir()})
 
     export(load_gpt2(gpt2_dir), gpt2_dir, tmp_path / "model", guard=look)
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= seen[0]
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= seen[-1]
 
 
 def test_a_full_disk_is_retryable_and_leaves_the_old_model_and_no_draft(gpt2_dir: Path, tmp_path: Path) -> None:

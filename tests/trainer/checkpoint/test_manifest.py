@@ -1,22 +1,21 @@
-"""Which checkpoints exist, and from which of them a new attempt goes on."""
+"""What a checkpoint says of itself, and whether it is one."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from finetune_api.errors import ConfigInvalid, Retryable
-from finetune_trainer.checkpoint.claims import Claim, claim
 from finetune_trainer.checkpoint.manifest import (
+    DamagedManifest,
     Identity,
     Manifest,
     check_identity,
     checkpoint_name,
     checksum,
     complete_checkpoints,
-    newest_checkpoint,
+    damaged_manifests,
     parse_name,
     read_manifest,
 )
@@ -48,16 +47,6 @@ def commit(output: Path, step: int, attempt: int, **changes: Any) -> Path:
     return directory
 
 
-def newest(output: Path) -> str | None:
-    found = newest_checkpoint(output, output / "checkpoints")
-    return found[0].name if found else None
-
-
-def begin(output: Path, attempt: int) -> Claim:
-    """Claim the output as an attempt does: it goes on from the newest checkpoint of that moment."""
-    return claim(output, Claim(attempt, "job", newest(output)))
-
-
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = manifest(5, 2, microbatch=4, weights_only=True)
     written.write(tmp_path)
@@ -76,108 +65,52 @@ def test_a_directory_without_a_manifest_is_no_checkpoint(tmp_path: Path) -> None
     assert found == [checkpoint_name(3, 0)]
 
 
-@pytest.mark.parametrize("text", ["", '{"step": 5', "null", "{}", "[]", '{"step": 5, "identity": {}}'])
-def test_a_damaged_manifest_is_told_not_ignored(text: str, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(Retryable, match="its manifest is damaged"):
+@pytest.mark.parametrize("text", ["", '{"step": 5', "null", "{}", "[]", "\0" * 9, '{"step": 5, "identity": {}}'])
+def test_a_damaged_manifest_is_told_and_makes_no_checkpoint(text: str, tmp_path: Path) -> None:
+    directory = commit(tmp_path, 3, 0)
+    (directory / "manifest.json").write_text(text)
+    with pytest.raises(DamagedManifest, match=r"its manifest\.json is damaged"):
+        read_manifest(directory)
+    assert list(complete_checkpoints(tmp_path / "checkpoints")) == []
+    assert [found for found, _ in damaged_manifests(tmp_path / "checkpoints")] == [directory]
+
+
+def test_a_single_digit_that_changed_is_damage(tmp_path: Path) -> None:
+    manifest(5, 2).write(tmp_path)
+    file = tmp_path / "manifest.json"
+    file.write_text(file.read_text().replace('"step": 5', '"step": 4'))
+    with pytest.raises(DamagedManifest, match="SHA-256 differs"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_from_before_there_was_a_seal_is_read(tmp_path: Path) -> None:
+    manifest(5, 2).write(tmp_path)
+    fields = json.loads((tmp_path / "manifest.json").read_text())
+    del fields["sha256"]
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    assert read_manifest(tmp_path) == manifest(5, 2)
+
+
+def test_a_directory_in_the_place_of_a_manifest_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(DamagedManifest):
+        read_manifest(tmp_path)
+
+
+def test_a_disk_that_cannot_be_read_now_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").symlink_to("manifest.json")  # too many levels: neither missing nor wrong
+    with pytest.raises(Retryable, match="cannot be read"):
+        read_manifest(tmp_path)
+
+
+def test_a_size_is_that_of_all_files() -> None:
+    assert manifest(1, 0, files={"a": {"bytes": 3, "sha256": ""}, "b": {"bytes": 4, "sha256": ""}}).size == 7
 
 
 def test_a_name_holds_step_and_attempt() -> None:
     assert checkpoint_name(12, 3) == "step-00000012-attempt-0003"
     assert parse_name("step-00000012-attempt-0003") == (12, 3)
     assert parse_name(checkpoint_name(123456789, 12345)) == (123456789, 12345)
-
-
-def test_nothing_is_found_where_nothing_was_saved(tmp_path: Path) -> None:
-    assert newest(tmp_path) is None
-    begin(tmp_path, 0)
-    assert newest(tmp_path) is None
-
-
-def test_the_newest_step_of_the_newest_attempt_is_found(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    commit(tmp_path, 9, 0)
-    commit(tmp_path, 10, 0)
-    assert newest(tmp_path) == checkpoint_name(10, 0)
-
-
-def test_a_checkpoint_without_a_claim_is_nobodys(tmp_path: Path) -> None:
-    commit(tmp_path, 10, 0)
-    assert newest(tmp_path) is None
-
-
-def test_weights_alone_are_nothing_to_go_on_from(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    commit(tmp_path, 3, 0)
-    commit(tmp_path, 6, 0, weights_only=True)
-    assert newest(tmp_path) == checkpoint_name(3, 0)
-
-
-def test_an_attempt_that_saved_nothing_leaves_its_base(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    commit(tmp_path, 3, 0)
-    begin(tmp_path, 1)
-    begin(tmp_path, 2)
-    assert newest(tmp_path) == checkpoint_name(3, 0)
-
-
-def test_a_late_commit_of_an_older_attempt_is_on_nobodys_path(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    commit(tmp_path, 3, 0)
-    begin(tmp_path, 1)
-    commit(tmp_path, 50, 0)
-    assert newest(tmp_path) == checkpoint_name(3, 0)
-    commit(tmp_path, 4, 1)
-    assert newest(tmp_path) == checkpoint_name(4, 1)
-
-
-def test_a_late_commit_does_not_become_a_beginning(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    begin(tmp_path, 1)  # from the start, because nothing was saved yet
-    commit(tmp_path, 3, 0)
-    assert newest(tmp_path) is None
-
-
-def test_a_base_that_is_gone_leads_to_the_older_checkpoints_of_its_owner(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    commit(tmp_path, 3, 0)
-    lost = commit(tmp_path, 6, 0)
-    begin(tmp_path, 1)
-    commit(tmp_path, 9, 0)  # late
-    (lost / "manifest.json").unlink()
-    assert newest(tmp_path) == checkpoint_name(3, 0)
-
-
-def test_the_same_number_of_another_job_does_not_count(tmp_path: Path) -> None:
-    begin(tmp_path, 0)
-    commit(tmp_path, 3, 0, uid="stranger")
-    assert newest(tmp_path) is None
-
-
-@settings(max_examples=150)
-@given(moves=st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 4), st.booleans())), max_size=14))
-def test_a_new_attempt_continues_what_the_newest_one_had(
-    moves: list[tuple[int, bool] | None], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """None begins an attempt; (k, full) lets the k-th youngest attempt, alive or thought dead, commit its next step."""
-    output = tmp_path_factory.mktemp("output")
-    begin(output, 0)
-    bases: list[str | None] = [None]
-    steps = [0]
-    own: list[str | None] = [None]  # the newest full checkpoint of each attempt
-    for move in moves:
-        if move is None:
-            bases.append(newest(output))
-            steps.append(parse_name(bases[-1])[0] if bases[-1] else 0)
-            own.append(None)
-            begin(output, len(bases) - 1)
-        elif move[0] < len(bases):
-            attempt = len(bases) - 1 - move[0]
-            steps[attempt] += 1
-            made = commit(output, steps[attempt], attempt, weights_only=not move[1])
-            own[attempt] = made.name if move[1] else own[attempt]
-        assert newest(output) == (own[-1] or bases[-1])
 
 
 def test_a_checkpoint_of_the_same_run_is_accepted(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from finetune_api.errors import Retryable
-from finetune_trainer.checkpoint.manifest import Identity, Manifest
-from finetune_trainer.checkpoint.store import describe_failure, load_state, save_state, verify_files
+from finetune_trainer.checkpoint.manifest import checksum
+from finetune_trainer.checkpoint.store import describe_failure, load_state, save_state
 from finetune_trainer.train.optimizers import build_optimizer
 from support.training import ALONE, load_gpt2, same, training_config, weights
 
@@ -37,10 +37,6 @@ def train(model: PreTrainedModel, optimizer: Optimizer, steps: int) -> None:
         optimizer.zero_grad()
         model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
         optimizer.step()
-
-
-def manifest_of(files: dict[str, Any]) -> Manifest:
-    return Manifest(1, 8, 0, "job", 1, None, "", Identity("", "", {}), False, {}, files)
 
 
 @contextmanager
@@ -106,22 +102,7 @@ def test_every_file_is_listed_with_its_checksum_and_intact(gpt2_dir: Path, tmp_p
     model, optimizer = trainable(gpt2_dir)
     files = save_state(model, optimizer, tmp_path / "saved", ALONE)
     assert set(files) == {path.name for path in (tmp_path / "saved").iterdir()}
-    verify_files(tmp_path / "saved", manifest_of(files), ALONE)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
-def test_a_damaged_file_is_found_before_it_is_read(damage: str, gpt2_dir: Path, tmp_path: Path) -> None:
-    files = save_state(*trainable(gpt2_dir), tmp_path / "saved", ALONE)
-    path = tmp_path / "saved" / "__0_0.distcp"
-    content = path.read_bytes()
-    if damage == "truncated":
-        path.write_bytes(content[:-1])
-    elif damage == "flipped":
-        path.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
-    else:
-        path.unlink()
-    with pytest.raises(Retryable, match=r"__0_0\.distcp is missing or damaged"):
-        verify_files(tmp_path / "saved", manifest_of(files), ALONE)
+    assert all(checksum(tmp_path / "saved" / name) == entry for name, entry in files.items())
 
 
 def test_what_a_killed_save_left_is_replaced(gpt2_dir: Path, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def _options(run_dir: Path) -> argparse.Namespace:
         run_id="job-0",
         worker_module="support.fake_worker",
         join_timeout=0.2,
+        output=run_dir,
     )
 
 

@@ -38,6 +38,21 @@ def test_the_ranks_learn_what_the_launcher_was_told() -> None:
     assert (spec.config, spec.output, spec.run_dir, spec.cache) == tuple(map(Path, "cord"))
 
 
+def test_times_for_phases_come_from_the_command_line_or_from_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (launch().step_timeout, launch().phase_timeouts) == (None, {})
+    given = launch("--step-timeout 2.5 --phase-timeouts save=60,load=inf")
+    assert (given.step_timeout, given.phase_timeouts) == (2.5, {"save": 60.0, "load": float("inf")})
+    monkeypatch.setenv("FINETUNE_PHASE_TIMEOUTS", "export=7200")
+    assert launch().phase_timeouts == {"export": 7200.0}
+
+
+@pytest.mark.parametrize("arguments", ["--step-timeout 0", "--step-timeout -1", "--phase-timeouts nap=1"])
+def test_a_time_that_is_none_is_refused(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        launch(arguments)
+    assert arguments.split()[1] in capsys.readouterr().err
+
+
 def test_the_preparation_gets_the_users_modules_only_when_there_are_some() -> None:
     assert "--code" not in prepare_command(launch())
     assert prepare_command(launch("--code m"))[-2:] == ["--code", "m"]

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from finetune_api.causes import Cause, Kind, first_cause, kind_of_message, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
+from finetune_api.reasons import PEER_DRAINED
 from finetune_trainer.launcher.causes import End, Stop, decide
+from finetune_trainer.launcher.hang import Hang
 from finetune_trainer.run_dir import RankOutcome
 
 
@@ -44,6 +46,26 @@ def test_peers_ended_by_the_agents_sigterm_are_not_the_cause() -> None:
     assert decide(ends, None).rank == 1
 
 
+def hang(at_ns: int = 5) -> Cause:
+    """A hang as the launcher decides it."""
+    message = TerminationMessage(outcome=Outcome.RETRYABLE, reason="Hang", message="rank 1 fell silent", rank=1)
+    return Hang(message, at_ns, beats=7, frozen=False).cause
+
+
+def test_a_hang_outranks_the_broken_collectives_and_the_kills_that_it_ends_in() -> None:
+    ends = [reported(Outcome.RETRYABLE, rank=0, at_ns=1), silent(-9, rank=1, at_ns=9, stopped=True)]
+    assert decide(ends, None, None, hang()).reason == "Hang"
+
+
+def test_a_hang_is_told_although_the_run_was_asked_to_leave_meanwhile() -> None:
+    ends = [silent(-9, rank=rank, at_ns=9, stopped=True) for rank in range(2)]
+    assert decide(ends, Stop(signal.SIGTERM, 30.0), None, hang()).reason == "Hang"
+
+
+def test_a_users_mistake_outranks_a_hang() -> None:
+    assert decide([reported(Outcome.DIVERGED, at_ns=9)], None, None, hang()).outcome is Outcome.DIVERGED
+
+
 def test_of_two_equal_causes_the_first_is_named() -> None:
     ends = [silent(-11, rank=0, at_ns=9), silent(-11, rank=1, at_ns=3)]
     assert decide(ends, None).rank == 1
@@ -70,6 +92,12 @@ def test_one_rank_that_could_not_save_spoils_the_drain() -> None:
     message = decide(ends, Stop(signal.SIGTERM, 30.0, overdue=True))
     assert (message.outcome, message.exit_code) == (Outcome.RETRYABLE, 75)
     assert "30 s" in message.message
+
+
+def test_a_node_that_nobody_asked_says_that_it_left_with_another() -> None:
+    drained = [reported(Outcome.PREEMPTED, 0)]
+    assert decide(drained, None).reason == PEER_DRAINED
+    assert decide(drained, Stop(signal.SIGTERM, 30.0)).reason == "Preempted"
 
 
 def test_a_torchrun_that_could_not_start_is_retryable() -> None:

@@ -40,5 +40,14 @@ def test_the_newest_of_each_kind_of_event_makes_the_progress(tmp_path: Path) -> 
     }  # fmt: skip
 
 
+def test_how_long_steps_and_saves_took_is_told_once_it_was_measured(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.progress({"event": "step", "step": 1, "totalSteps": 9})
+    run_dir.progress({"event": "step", "step": 2, "totalSteps": 9, "stepSeconds": 1.5})
+    run_dir.progress({"event": "checkpoint", "step": 2, "saveSeconds": 40.25})
+    told = last_progress(run_dir.progress_file)
+    assert (told["stepSeconds"], told["saveSeconds"], told["lastCheckpointStep"]) == (1.5, 40.25, 2)
+
+
 def test_a_run_that_did_not_begin_has_made_no_progress(tmp_path: Path) -> None:
     assert last_progress(tmp_path / "missing") == {}

@@ -37,3 +37,16 @@ def test_a_request_to_leave_is_heeded_while_prepared_data_is_looked_for(start: A
     wait_until(lambda: launched.dir.read_pid("launcher") is not None)
     launched.process.terminate()
     assert launched.finish(timeout=10).outcome in (Outcome.RETRYABLE, Outcome.PREEMPTED)
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_an_attempt_that_was_overtaken_says_by_which_before_anything_starts(
+    attempt: int, start: Any, tmp_path: Path
+) -> None:
+    claim(tmp_path / "output", Claim(4, "older", None))
+    claim(tmp_path / "output", Claim(7, "job", None), resume_from="older")
+    launched = start({0: {"do": "raise"}}, attempt=attempt, termination_log=tmp_path / "log")
+    message = launched.finish(timeout=15)
+    assert (message.outcome, message.reason) == (Outcome.RETRYABLE, "Superseded")
+    assert json.loads((tmp_path / "log").read_text())["claimedAttempt"] == 2
+    assert launched.dir.rank_pids() == {}

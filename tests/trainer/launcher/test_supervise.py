@@ -36,7 +36,7 @@ def test_an_own_exception_is_reported_with_its_traceback(start: Any) -> None:
 
 @pytest.mark.parametrize("code", [17, 143, 0])
 def test_leaving_without_an_outcome_is_a_crash_that_names_the_code(start: Any, code: int) -> None:
-    message = start({0: RUN, 1: {"do": f"exit:{code}"}}).finish()
+    message = start({0: RUN, 1: {"do": f"exit:{code}", "leave": "alone"}}).finish()
     assert (message.outcome, message.exit_code, message.rank) == (Outcome.CRASHED, 1, 1)
     assert f"rank 1 left with exit code {code}" in message.message
 

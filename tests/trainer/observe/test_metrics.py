@@ -14,7 +14,7 @@ def test_every_known_fact_is_a_metric() -> None:
     state = RunState()
     state.update(phase="train", step=7, total_steps=12, epoch=0, loss=2.5, eval_loss=3.0, lr=6e-4)
     state.update(tokens_per_second=812.5, eta_seconds=10.0, last_checkpoint_step=5, last_checkpoint_time=1.5e9)
-    state.update(last_step_time=1.6e9)
+    state.update(last_step_time=1.6e9, step_seconds=2.5, save_seconds=4.0)
     samples = _scrape(state)
     assert {name for _, name, _ in GAUGES} <= samples.keys()
     assert samples["finetune_step"] == 7

@@ -9,19 +9,16 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
-from finetune_api.errors import Retryable
+from finetune_api.errors import Superseded
+from finetune_trainer.fence import Fence
 from finetune_trainer.train.exporter import Exporter
 from finetune_trainer.train.state import TrainState
 from finetune_trainer.train.timeline import Timeline
-from support.training import load_gpt2, training_config, training_state
-
-
-def nothing() -> None:
-    """A guard with no objection."""
+from support.training import UNRIVALLED, load_gpt2, training_config, training_state
 
 
 def exporter(directory: Path, output: Path, dtype: torch.dtype = torch.float32) -> Exporter:
-    return Exporter(output, AutoTokenizer.from_pretrained(directory), dtype, nothing)
+    return Exporter(output, AutoTokenizer.from_pretrained(directory), dtype, UNRIVALLED)
 
 
 def state(directory: Path, checkpointer: dict[str, Any] | None = None) -> TrainState:
@@ -75,10 +72,10 @@ def test_the_source_s_dtype_is_kept_unless_another_is_named(gpt2_dir: Path, tmp_
 
 def test_an_attempt_that_was_overtaken_exports_nothing(gpt2_dir: Path, tmp_path: Path) -> None:
     def overtaken() -> None:
-        raise Retryable("a newer attempt owns the output")
+        raise Superseded("a newer attempt owns the output")
 
-    made = Exporter(tmp_path, AutoTokenizer.from_pretrained(gpt2_dir), torch.float32, overtaken)
-    with pytest.raises(Retryable):
+    made = Exporter(tmp_path, AutoTokenizer.from_pretrained(gpt2_dir), torch.float32, Fence(0, overtaken))
+    with pytest.raises(Superseded):
         made.export_final(state(gpt2_dir))
     assert not (tmp_path / "model").exists()
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from finetune_trainer.checkpoint.checkpointer import Checkpointer, checkpoint_folder, claim_output
+from finetune_trainer.checkpoint.checkpointer import Checkpointer, checkpoint_folder
 from finetune_trainer.checkpoint.manifest import Identity, checkpoint_name, complete_checkpoints
 from finetune_trainer.journal import Journal
 from finetune_trainer.stopping import Agreement, StopFlag
@@ -28,6 +28,7 @@ from support.training import (
     load_gpt2,
     random_rows,
     same,
+    take_over,
     training_config,
     training_state,
     weights,
@@ -57,7 +58,7 @@ class Notes(Journal):
     def evaluation(self, step: int, label: str, result: EvalResult) -> None:
         self.events.append(f"{label} {step}")
 
-    def checkpoint(self, step: int) -> None:
+    def checkpoint(self, step: int, seconds: float) -> None:
         self.events.append(f"save {step}")
 
 
@@ -88,7 +89,7 @@ class Run:
     ) -> None:
         config = training_config(model, {"max_duration": "2ep", **changes})
         folder = checkpoint_folder(output, config)
-        own, self.start = claim_output(output, folder, attempt=attempt, uid="job", resume_from=None)
+        own, self.start = take_over(output, folder, attempt=attempt)
         self.state: TrainState = training_state(config, load_gpt2(model), stop=stop)
         timeline = Timeline.of(config, TRAIN.lengths)
         identity = Identity("model", "dataset", timeline.order_settings())
@@ -106,7 +107,7 @@ class Run:
             checkpointer=self.checkpointer,
             journal=self.notes,
             early_stop=early_stop(config, timeline),
-            exporter=Exporter(output, tokenizer, torch.float32, self.checkpointer.require_newest),
+            exporter=Exporter(output, tokenizer, torch.float32, self.checkpointer.fence),
         )
 
     def go(self) -> list[str]:

@@ -6,11 +6,11 @@ cut off while a newer attempt took over finds out at its next commit.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from finetune_api.errors import ConfigInvalid, Retryable
+from finetune_api.errors import ConfigInvalid, Retryable, Superseded
 
 DIRECTORY = "attempts"
 
@@ -22,49 +22,70 @@ class Claim:
     attempt: int
     uid: str
     base: str | None
+    decided: bool = True
+    """Whether `base` is settled; until then readers act as if the claim were not there, for it has saved nothing."""
 
 
 def read_claims(output: Path) -> list[Claim]:
-    """Return all claims of an output directory, newest first."""
+    """Return all claims of an output directory, newest first; raises Retryable for one that cannot be read."""
     files = sorted((output / DIRECTORY).glob("*.json"), key=lambda file: int(file.stem), reverse=True)
-    return [Claim(**json.loads(file.read_text())) for file in files]
+    return [_read(file) for file in files]
 
 
 def claim(output: Path, wanted: Claim, *, resume_from: str | None = None) -> Claim:
     """Create the claim and return it.
 
-    Raises ConfigInvalid when the output belongs to another job that `resume_from` does not name, Retryable when the
+    Raises ConfigInvalid when the output belongs to another job that `resume_from` does not name, Superseded when the
     number is taken or a higher one exists.
     """
     held = read_claims(output)
     refuse_other_jobs(output, held, wanted.uid, resume_from)
     if held and held[0].attempt >= wanted.attempt:
-        raise Retryable(f"attempt {wanted.attempt} comes too late: {output} is claimed by attempt {held[0].attempt}")
-    path = output / DIRECTORY / f"{wanted.attempt}.json"
+        raise Superseded(f"attempt {wanted.attempt} comes too late: {output} is claimed by attempt {held[0].attempt}")
+    path = _path(output, wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written whole under another name first: a reader never sees a claim without its content. link() is exclusive.
-    # The name is random because process ids of two containers may be equal.
-    draft = path.with_suffix(f".{uuid4().hex}.draft")
-    draft.write_text(json.dumps(asdict(wanted)))
+    draft = _written(path, wanted)
     try:
-        os.link(draft, path)
+        os.link(draft, path)  # exclusive
     except FileExistsError:
-        raise Retryable(f"attempt {wanted.attempt} has been claimed by another process on {output}") from None
+        raise Superseded(f"attempt {wanted.attempt} has been claimed by another process on {output}") from None
     finally:
         draft.unlink()
     return wanted
 
 
+def decide(output: Path, own: Claim, base: str | None) -> Claim:
+    """Settle, once, what the holder of a claim resumes from, and return its claim."""
+    decided = replace(own, base=base, decided=True)
+    path = _path(output, own)
+    _written(path, decided).replace(path)
+    return decided
+
+
 def require_newest(output: Path, own: Claim) -> None:
-    """Raise Retryable when a newer attempt has claimed the output, so that nothing of this one is committed."""
+    """Raise Superseded when a newer attempt has claimed the output, so that nothing of this one is committed."""
     newest = read_claims(output)[0]
     if newest.attempt > own.attempt:
-        raise Retryable(f"attempt {newest.attempt} has taken over {output}; attempt {own.attempt} leaves it alone")
+        raise Superseded(f"attempt {newest.attempt} has taken over {output}; attempt {own.attempt} leaves it alone")
 
 
 def inherited_attempts(held: list[Claim], uid: str) -> int:
     """Return what is added to the attempts of job `uid`, which count from 0, so that they follow those it continues."""
     return 1 + max((other.attempt for other in held if other.uid != uid), default=-1)
+
+
+def claimed_attempt(output: Path, uid: str) -> int | None:
+    """Return the newest attempt of job `uid` that has claimed the output, as the job counts them; None without one."""
+    held = read_claims(output)
+    own = [found.attempt for found in held if found.uid == uid]
+    return max(own) - inherited_attempts(held, uid) if own else None
+
+
+def refuse_late_attempts(output: Path, uid: str, attempt: int) -> None:
+    """Raise Superseded when attempt `attempt` of job `uid`, or a later one, has claimed the output already."""
+    claimed = claimed_attempt(output, uid)
+    if claimed is not None and claimed >= attempt:
+        raise Superseded(f"attempt {attempt} comes too late: {output} is claimed by attempt {claimed} of the same job")
 
 
 def refuse_other_jobs(output: Path, held: list[Claim], uid: str, resume_from: str | None) -> None:
@@ -76,3 +97,28 @@ def refuse_other_jobs(output: Path, held: list[Claim], uid: str, resume_from: st
             f"output: {output} holds the results of another job (uid {held[0].uid})",
             hint="Choose an empty output, or name that job in resumeFrom to continue from it.",
         )
+
+
+def _path(output: Path, own: Claim) -> Path:
+    return output / DIRECTORY / f"{own.attempt}.json"
+
+
+def _read(file: Path) -> Claim:
+    try:
+        return Claim(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise Retryable(
+            f"claim {file} cannot be read: {error}",
+            hint="It says whose the output is; restore it, or continue in another output.",
+        ) from error
+
+
+def _written(path: Path, content: Claim) -> Path:
+    """Write a claim whole under another name, so that a reader never sees one without its content."""
+    # The name is random because process ids of two containers may be equal.
+    draft = path.with_suffix(f".{uuid4().hex}.draft")
+    with draft.open("w") as file:
+        json.dump(asdict(content), file)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft

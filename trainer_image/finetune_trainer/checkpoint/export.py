@@ -2,7 +2,6 @@
 
 import copy
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from finetune_api.errors import Retryable
+from finetune_api.errors import Retryable, RunError, Superseded
+from finetune_trainer.checkpoint.on_main import on_main
 from finetune_trainer.checkpoint.store import describe_failure
-from finetune_trainer.directories import put_in_place
+from finetune_trainer.fence import Fence, discard
 from finetune_trainer.train.world import World
 
 SHARD_BYTES = 5 << 30
@@ -30,30 +30,37 @@ def export_model(
     world: World,
     *,
     dtype: torch.dtype,
-    guard: Callable[[], None],
+    fence: Fence,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
     """Write config, tokenizer and weights to `destination`, which appears only when it loads without a missing key.
 
-    Each rank writes its share of the files and holds one file's tensors at a time. Raises Retryable if the disk fails.
+    Each rank writes its share of the files and holds one file's tensors at a time. Raises Retryable if the disk fails,
+    Superseded when a newer attempt owns the output.
     """
-    draft = destination.with_name(f".{destination.name}.draft")
-    if world.is_main:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-    world.gather(None)
-    problem = _attempt(lambda: _write_weights(model, draft, world, dtype, shard_bytes))
+    draft = on_main(world, lambda: _begin(destination, fence))
+    problem = _attempt(lambda: _write_weights(model, draft, world, dtype, shard_bytes), fence)
     if world.is_main and problem is None:
-        problem = _attempt(lambda: _describe(model, tokenizer, draft, dtype))
-    problems = [answer for answer in world.gather(problem) if answer]
-    if problems:
-        if world.is_main:
-            shutil.rmtree(draft, ignore_errors=True)
-        raise Retryable(f"model {destination} could not be exported: {problems[0]}")
-    if world.is_main:
-        guard()
-        put_in_place(draft, destination)
-    world.gather(None)
+        problem = _attempt(lambda: _describe(model, tokenizer, draft, dtype), fence)
+    problems = [str(answer) for answer in world.gather(problem) if answer]
+    on_main(world, lambda: _end(draft, destination, fence, problems))
+
+
+def _begin(destination: Path, fence: Fence) -> Path:
+    draft = fence.draft(destination)
+    draft.mkdir()
+    return draft
+
+
+def _end(draft: Path, destination: Path, fence: Fence, problems: list[str]) -> None:
+    try:
+        fence.guard()
+        if problems:
+            raise Retryable(f"model {destination} could not be exported: {problems[0]}")
+    except RunError:
+        discard(draft)
+        raise
+    fence.publish(draft, destination)
 
 
 def plan_shards(sizes: dict[str, int], limit: int) -> list[Shard]:
@@ -140,9 +147,15 @@ def _file_name(index: int, count: int) -> str:
     return "model.safetensors" if count == 1 else f"model-{index + 1:05d}-of-{count:05d}.safetensors"
 
 
-def _attempt(action: Callable[[], None]) -> str | None:
+def _attempt(action: Callable[[], None], fence: Fence) -> str | None:
     try:
         action()
     except (OSError, SafetensorError) as error:
         return describe_failure(error)
+    except Exception:
+        try:
+            fence.guard()
+        except Superseded as late:  # the draft was taken away under it, which libraries tell in words of their own
+            return str(late)
+        raise
     return None

@@ -5,12 +5,12 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune_api.errors import ConfigInvalid, Retryable
-from finetune_trainer.checkpoint.claims import Claim, read_claims
 
 FILE = "manifest.json"
 
@@ -40,54 +40,62 @@ class Manifest:
     loss_scale: dict[str, float]
     files: dict[str, dict[str, Any]]
 
+    @property
+    def size(self) -> int:
+        """The bytes of all its files together."""
+        return sum(int(entry["bytes"]) for entry in self.files.values())
+
     def write(self, directory: Path) -> None:
         """Make the checkpoint in `directory` exist, atomically and durably."""
+        fields = asdict(self)
         draft = directory / f".{FILE}"
         with draft.open("w") as file:
-            json.dump(asdict(self), file, indent=1)
+            json.dump({**fields, "sha256": _seal(fields)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(directory / FILE)
         sync_directory(directory)
 
 
+class DamagedManifest(Exception):
+    """A manifest that is not what was written; `str()` says what is wrong with it."""
+
+
 def read_manifest(directory: Path) -> Manifest | None:
-    """Return the manifest of a complete checkpoint, None where there is none; raises Retryable for a damaged one."""
+    """Return the manifest of a complete checkpoint, None where there is none.
+
+    Raises DamagedManifest for one that is not what was written, Retryable when the disk does not let it be read.
+    """
     try:
-        fields = json.loads((directory / FILE).read_text())
+        fields = json.loads((directory / FILE).read_bytes())
+        # Those that were written before there was a seal have none.
+        if fields.pop("sha256", None) not in (None, _seal(fields)):
+            raise ValueError("its SHA-256 differs")
         return Manifest(**{**fields, "identity": Identity(**fields["identity"])})
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise Retryable(f"checkpoint {directory}: its manifest is damaged: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, IsADirectoryError) as error:
+        raise DamagedManifest(f"its {FILE} is damaged ({error})") from error
+    except OSError as error:
+        raise Retryable(f"checkpoint {directory}: its {FILE} cannot be read: {error}") from error
 
 
 def complete_checkpoints(folder: Path) -> Iterator[tuple[Path, Manifest]]:
     """Yield every complete checkpoint below `folder`."""
-    for directory in sorted(folder.glob("step-*")):
-        manifest = read_manifest(directory)
-        if manifest is not None:
-            yield directory, manifest
+    for directory in _named_directories(folder):
+        with suppress(DamagedManifest):
+            manifest = read_manifest(directory)
+            if manifest is not None:
+                yield directory, manifest
 
 
-def newest_checkpoint(output: Path, folder: Path) -> tuple[Path, Manifest] | None:
-    """Return the checkpoint that a new attempt on `output` must resume from.
-
-    Readers trust the newest claim's own checkpoints, then the base that it names, then that base's owner, and so on: a
-    checkpoint that an older attempt commits late is on nobody's path.
-    """
-    found = {directory.name: (directory, m) for directory, m in complete_checkpoints(folder) if not m.weights_only}
-    claims = read_claims(output)
-    limit: int | None = None
-    while claims:
-        newest = claims[0]
-        own = [entry for entry in found.values() if _belongs(entry[1], newest, limit)]
-        if own:
-            return max(own, key=lambda entry: entry[1].step)
-        if newest.base in found:
-            return found[newest.base]
-        claims, limit = _owner_of(newest.base, claims[1:])
-    return None
+def damaged_manifests(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every checkpoint below `folder` whose manifest is damaged, and what is wrong with it."""
+    for directory in _named_directories(folder):
+        try:
+            read_manifest(directory)
+        except DamagedManifest as damage:
+            yield directory, str(damage)
 
 
 def check_identity(directory: Path, manifest: Manifest, wanted: Identity) -> None:
@@ -122,16 +130,12 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _belongs(manifest: Manifest, owner: Claim, limit: int | None) -> bool:
-    return manifest.attempt == owner.attempt and manifest.uid == owner.uid and (limit is None or manifest.step <= limit)
+def _seal(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def _owner_of(base: str | None, older: list[Claim]) -> tuple[list[Claim], int | None]:
-    """Return the claims from the owner of a missing base on, and the step that none of its checkpoints may pass."""
-    if base is None:
-        return [], None
-    step, attempt = parse_name(base)
-    return [claim for claim in older if claim.attempt <= attempt], step
+def _named_directories(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if is_checkpoint_name(path.name))
 
 
 def checkpoint_name(step: int, attempt: int) -> str:

@@ -34,7 +34,7 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from finetune_api.errors import Retryable
-from finetune_trainer.checkpoint.manifest import Manifest, checksum
+from finetune_trainer.checkpoint.manifest import checksum
 from finetune_trainer.train.world import World
 
 # Names, not whole modules: what a module imports is within reach of a pickle that may name the module.
@@ -134,22 +134,14 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def verify_files(directory: Path, manifest: Manifest, world: World) -> None:
-    """Raise Retryable on every rank when a file of the checkpoint is missing or damaged; each rank reads its share."""
-    names = sorted(manifest.files)[world.rank :: world.size]
-    damaged = [name for name in names if not _intact(directory / name, manifest.files[name])]
-    everywhere = [name for part in world.gather(damaged) for name in part]  # type: ignore[attr-defined]
-    if everywhere:
-        raise Retryable(f"checkpoint {directory}: {everywhere[0]} is missing or damaged")
-
-
 def describe_failure(error: BaseException) -> str:
     """Return the first underlying reason of a failed save or load, in words."""
     if isinstance(error, CheckpointException):
         return "; ".join(describe_failure(wrapped[0]) for wrapped in list(error.failures.values())[:1])
     number = error.errno if isinstance(error, OSError) else _rust_errno(error)
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full (free space, or keep fewer checkpoints with save_num_checkpoints_to_keep)"
+        keys = "save_num_checkpoints_to_keep or save_max_bytes"
+        return f"the disk is full (free space, or keep fewer checkpoints with {keys})"
     if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
         return "the disk is full or the volume went away while writing"
     return f"{type(error).__name__}: {error}"
@@ -167,10 +159,6 @@ def _own_checksums(directory: Path, world: World) -> dict[str, Any]:
     if world.is_main:
         names.append(".metadata")
     return {name: checksum(directory / name) for name in names}
-
-
-def _intact(path: Path, expected: dict[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == expected["bytes"] and checksum(path) == expected
 
 
 class _IndexUnpickler(pickle.Unpickler):

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from finetune_api.errors import RunError
+from finetune_api.errors import PreflightFailed, RunError, Superseded
 from finetune_api.outcomes import TerminationMessage
+from finetune_trainer.checkpoint.claims import claimed_attempt, refuse_late_attempts
 from finetune_trainer.container import leave_last_words, share_files_with_group
 from finetune_trainer.launcher.announce import require_prepared
 from finetune_trainer.launcher.arguments import NodeLaunch, parse_arguments
@@ -28,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_dir = RunDir(launch.run_dir)
         run_dir.create()
         run_dir.write_pid("launcher", os.getpid())
-        message = _settled(launch, inbox) or NodeRun(launch, inbox).run()
-        _leave(launch, run_dir, message)
+        node = NodeRun(launch, inbox)
+        message = _settled(launch, inbox) or node.run()
+        _leave(launch, run_dir, message, {**node.facts, **_suspects(run_dir, message), **_claimed(launch, message)})
     return message.exit_code
 
 
@@ -37,21 +39,37 @@ def _settled(launch: NodeLaunch, inbox: SignalInbox) -> TerminationMessage | Non
     """The last words of an attempt that ends before it begins; None for one that may begin."""
     try:
         over = preflight(launch.output, uid=launch.job_uid, attempt=launch.attempt, resume_from=launch.resume_from)
+        if over is None:
+            refuse_late_attempts(launch.output, launch.job_uid, launch.attempt)
         if over is None and launch.prepare == "done":
             require_prepared(launch, stopped=inbox.has_any)
     except RunError as error:
-        over = TerminationMessage(outcome=error.outcome, message=str(error))
+        over = TerminationMessage(outcome=error.outcome, reason=error.reason or "", message=str(error))
     if over is not None:
         print(f"{over.reason}: {over.message}", file=sys.stderr, flush=True)
     return over
 
 
-def _leave(launch: NodeLaunch, run_dir: RunDir, message: TerminationMessage) -> None:
+def _suspects(run_dir: RunDir, message: TerminationMessage) -> dict[str, object]:
+    found = run_dir.read_preflight().get("suspects") if message.reason == PreflightFailed.reason else None
+    return {"suspects": found} if isinstance(found, list) else {}
+
+
+def _claimed(launch: NodeLaunch, message: TerminationMessage) -> dict[str, object]:
+    """The newest attempt of this job that has claimed the output, for whoever numbers the next one."""
+    if message.reason != Superseded.reason:
+        return {}
+    with suppress(RunError):  # a claim that cannot be read now; the refusal itself stands
+        return {"claimedAttempt": claimed_attempt(launch.output, launch.job_uid)}
+    return {}
+
+
+def _leave(launch: NodeLaunch, run_dir: RunDir, message: TerminationMessage, facts: Mapping[str, object]) -> None:
     with suppress(OSError):  # the exit code says the same, and a full disk must not change it
-        run_dir.write_termination(message)
+        run_dir.write_termination(message, facts)
     if launch.termination_log is not None:
         progress = last_progress(run_dir.progress_file)
-        leave_last_words(launch.termination_log, message, **({"progress": progress} if progress else {}))
+        leave_last_words(launch.termination_log, message, **facts, **({"progress": progress} if progress else {}))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from finetune_api.errors import RunError
 from finetune_trainer.launcher.parent_death import PARENT_PID, die_with_parent
+from finetune_trainer.launcher.preflight import preflight
 from finetune_trainer.run_dir import write_atomically
 
 _CONNECT_SECONDS = 2.0
@@ -31,15 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     codes: dict[int, int] = {}
     error: str | None = None
+    reason: str | None = None
     try:
-        # Node 0 listens itself, and connects to itself by name.
-        wait = wait_for_master if options.node_rank > 0 else wait_for_name
-        wait(options.master_addr, options.master_port, options.join_timeout)
+        if options.preflight:
+            preflight(options)
         codes = _run_ranks(options)
     except Exception as failure:
         error = f"torchrun could not run the ranks of node {options.node_rank}: {failure}"
+        if isinstance(failure, RunError):
+            error, reason = str(failure), failure.reason
         print(error, file=sys.stderr)
-    report = {"exitCodes": codes, "error": error}
+    report = {"exitCodes": codes, "error": error, "reason": reason}
     write_atomically(options.run_dir / "agent.json", json.dumps(report))
     return 1 if codes or error else 0
 
@@ -110,6 +114,9 @@ def _run_ranks(options: argparse.Namespace) -> dict[int, int]:
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    # Node 0 listens itself, and connects to itself by name.
+    wait = wait_for_master if options.node_rank > 0 else wait_for_name
+    wait(options.master_addr, options.master_port, options.join_timeout)
     logging.disable(logging.CRITICAL)  # torchrun's account of a failure; the launcher tells it better
     try:
         arguments = torchrun.parse_args(torchrun_arguments(options))  # type: ignore[no-untyped-call]
@@ -130,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run-id", required=True)
     parser.add_argument("--worker-module", required=True)
     parser.add_argument("--join-timeout", type=float, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--preflight", action="store_true")
+    parser.add_argument("--peers")
     return parser
 
 

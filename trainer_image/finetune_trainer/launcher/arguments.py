@@ -1,15 +1,21 @@
 """The launcher's command line, and the command lines of the processes that it starts."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from finetune_trainer.heartbeat import HeartPhase
 from finetune_trainer.launcher.devices import available_cpus, visible_gpus
 from finetune_trainer.launcher.parent_death import environment_of_child
+from finetune_trainer.launcher.watchdog import parse_phase_timeouts
 from finetune_trainer.run_spec import RunSpec
+
+PHASE_TIMEOUTS = "FINETUNE_PHASE_TIMEOUTS"
+"""May set `--phase-timeouts` for all runs of an image."""
 
 PrepareMode = Literal["inline", "wait", "done"]
 
@@ -36,6 +42,11 @@ class NodeLaunch:
     progress_port: int | None
     termination_log: Path | None
     join_timeout: float
+    step_timeout: float | None
+    phase_timeouts: Mapping[HeartPhase, float]
+    preflight: bool | None
+    """None: with more than one node."""
+    peers: str | None
     worker_module: str
     prepare_module: str
     agent_module: str
@@ -44,6 +55,11 @@ class NodeLaunch:
     def prepares(self) -> bool:
         """Whether this node prepares the data; the others wait for node 0."""
         return self.prepare == "inline" and self.node_rank == 0
+
+    @property
+    def wants_preflight(self) -> bool:
+        """Whether the nodes meet and are looked at before the ranks start."""
+        return self.nnodes > 1 if self.preflight is None else self.preflight
 
     @property
     def ranks(self) -> range:
@@ -61,6 +77,7 @@ class NodeLaunch:
             job_uid=self.job_uid,
             resume_from=self.resume_from,
             code_dir=self.code,
+            preflight=self.wants_preflight,
             progress_port=self.progress_port,
             cache=self.cache,
         )
@@ -88,7 +105,9 @@ def agent_command(launch: NodeLaunch) -> list[str]:
         *("--master-addr", launch.master_addr if launch.nnodes > 1 else "127.0.0.1"),
         *("--master-port", str(launch.master_port)),
         *("--run-id", f"{launch.job_uid}-{launch.attempt}", "--worker-module", launch.worker_module),
-        *("--join-timeout", str(launch.join_timeout)),
+        *("--join-timeout", str(launch.join_timeout), "--output", str(launch.output)),
+        *(("--preflight",) if launch.wants_preflight else ()),
+        *(("--peers", launch.peers) if launch.peers else ()),
     ]
 
 
@@ -140,7 +159,34 @@ def _parser() -> argparse.ArgumentParser:
     add("--termination-log", type=Path, help="write the termination message here too")
     # Nodes may be many minutes apart when one of them has to pull the image first.
     add("--join-timeout", type=float, default=1800.0, help="seconds for all nodes to find each other")
+    add(
+        "--preflight",
+        action=argparse.BooleanOptionalAction,
+        help="look at the nodes and their connections first; default: with more than one node",
+    )
+    add("--peers", metavar="NAMES", help="names of all nodes, with {rank} for the number, each with a port of its own")
+    add("--step-timeout", type=_positive, help="seconds a step may take; otherwise derived from the steps measured")
+    add(
+        "--phase-timeouts",
+        type=_phase_timeouts,
+        default=os.environ.get(PHASE_TIMEOUTS, ""),
+        help="seconds without progress in other phases, for slow volumes: load=7200,save=inf",
+    )
     add("--worker-module", default="finetune_trainer.worker", help=argparse.SUPPRESS)
     add("--prepare-module", default="finetune_trainer.prepare", help=argparse.SUPPRESS)
     add("--agent-module", default="finetune_trainer.launcher.agent", help=argparse.SUPPRESS)
     return parser
+
+
+def _positive(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return seconds
+
+
+def _phase_timeouts(text: str) -> Mapping[HeartPhase, float]:
+    try:
+        return parse_phase_timeouts(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from finetune_api.causes import USER_OUTCOMES, Cause, Kind, first_cause, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage, outcome_of_exit
+from finetune_api.reasons import PEER_DRAINED
 from finetune_trainer.run_dir import RankOutcome
 
 _TRUSTED_CODES = USER_OUTCOMES | {Outcome.RETRYABLE}
@@ -30,6 +31,8 @@ class End:
     outcome: RankOutcome | None = None
     error: str | None = None
     """What the agent said when torchrun itself failed."""
+    reason: str | None = None
+    """A finer word for that error, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,21 @@ class Stop:
     """The grace ended, or a second request came, before every rank had left."""
 
 
-def decide(ends: Sequence[End], stop: Stop | None, last_step: int | None = None) -> TerminationMessage:
+def decide(
+    ends: Sequence[End], stop: Stop | None, last_step: int | None = None, hang: Cause | None = None
+) -> TerminationMessage:
     """The final word of one node: what ended it, in agreement with the exit code it leaves with.
 
-    `last_step` is the last optimizer step seen, named when a process died without telling its own.
+    `last_step` is the last optimizer step seen, named when a process died without telling its own. `hang` is a run that
+    was ended because nothing happened any more.
     """
-    cause = first_cause([_cause_of(end, last_step) for end in ends])
+    causes = [_cause_of(end, last_step) for end in ends]
+    cause = first_cause(causes if hang is None else [hang, *causes])
     if stop is not None and cause.kind is Kind.STOPPED:
         return _stopped_early(stop, last_step)
+    if stop is None and cause.kind is Kind.DRAINED:
+        text = f"{cause.message.message}, with a rank that was asked to leave"
+        return cause.message.model_copy(update={"reason": PEER_DRAINED, "message": text})
     return cause.message
 
 
@@ -60,7 +70,9 @@ def _cause_of(end: End, last_step: int | None) -> Cause:
     if end.stopped or end.exit_code in _POLITE_EXITS:
         return Cause(Kind.STOPPED, end.at_ns, _crashed(end, _describe(end), last_step))
     if end.error is not None:
-        message = TerminationMessage(outcome=Outcome.RETRYABLE, message=end.error, rank=end.rank, step=last_step)
+        message = TerminationMessage(
+            outcome=Outcome.RETRYABLE, reason=end.reason or "", message=end.error, rank=end.rank, step=last_step
+        )
         return Cause(Kind.COMMUNICATION, end.at_ns, message)
     return _unexplained(end, last_step)
 

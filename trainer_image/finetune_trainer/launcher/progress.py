@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 _TAIL_BYTES = 65536
-_STEP = ("step", "totalSteps", "epoch", "loss", "tokensPerSecond", "percent")
+_STEP = ("step", "totalSteps", "epoch", "loss", "tokensPerSecond", "percent", "stepSeconds")
+_CHECKPOINT = {"step": "lastCheckpointStep", "saveSeconds": "saveSeconds"}
 
 
 def last_step(progress_file: Path) -> int | None:
@@ -35,8 +36,8 @@ def _facts(event: dict[str, Any]) -> dict[str, Any]:
             return {name: event[name] for name in _STEP if name in event}
         case {"event": "eval", "loss": loss}:
             return {"evalLoss": loss}
-        case {"event": "checkpoint", "step": step}:
-            return {"lastCheckpointStep": step}
+        case {"event": "checkpoint"}:
+            return {told: event[name] for name, told in _CHECKPOINT.items() if name in event}
     return {}
 
 

@@ -17,10 +17,12 @@ from finetune_trainer.launcher.arguments import (
     prepare_command,
 )
 from finetune_trainer.launcher.causes import End, Stop, decide
+from finetune_trainer.launcher.hang import Hang, HangWatch
 from finetune_trainer.launcher.parent_death import environment_of_child
 from finetune_trainer.launcher.processes import Child, Watched
 from finetune_trainer.launcher.progress import last_step
 from finetune_trainer.launcher.signals import SignalInbox
+from finetune_trainer.launcher.watchdog import bounds_of
 from finetune_trainer.run_dir import PREPARE, RankOutcome, RunDir
 
 _PULSE_SECONDS = 0.05
@@ -32,6 +34,9 @@ _ECHO_SECONDS = 0.3
 _AGENT_SECONDS = 5.0
 """How long the agent may take to report exit codes once every rank is gone."""
 
+_ABANDON_SECONDS = 5.0
+"""How long a run that hung may take to die: a process that waits in the kernel for a device never does."""
+
 
 @dataclass(frozen=True)
 class AgentReport:
@@ -39,6 +44,7 @@ class AgentReport:
 
     exit_codes: dict[int, int]
     error: str | None
+    reason: str | None = None
 
     @classmethod
     def read(cls, path: Path) -> "AgentReport | None":
@@ -47,7 +53,9 @@ class AgentReport:
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return cls({int(rank): code for rank, code in record["exitCodes"].items()}, record["error"])
+        return cls(
+            {int(rank): code for rank, code in record["exitCodes"].items()}, record["error"], record.get("reason")
+        )
 
 
 class NodeRun:
@@ -65,18 +73,28 @@ class NodeRun:
         self._kill_at = float("inf")
         self._ranks_gone_at: float | None = None
         self._prepared = False
+        self._watch = HangWatch(self._dir, bounds_of(launch.step_timeout, launch.phase_timeouts))
+        self._hang: Hang | None = None
+        self._abandon_at = float("inf")
 
     def run(self) -> TerminationMessage:
         """Run to the end; every process started here is gone when it returns."""
         self._start()
-        while self._any_alive():
+        while self._any_alive() and time.monotonic() < self._abandon_at:
             self._selector.select(_PULSE_SECONDS)
             self._adopt_ranks()
             self._heed_signals()
             self._follow_preparation()
             self._note_deaths()
+            self._watch_for_hang()
             self._enforce_deadlines()
-        return decide(self._ends(), self._stop, last_step(self._dir.progress_file))
+        hang = self._hang.cause if self._hang else None
+        return decide(self._ends(), self._stop, last_step(self._dir.progress_file), hang)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What is told beside the final word."""
+        return {"hang": self._hang.fact()} if self._hang else {}
 
     def _start(self) -> None:
         launch = self._launch
@@ -175,11 +193,21 @@ class NodeRun:
             wait = _ECHO_SECONDS if kind is Kind.COMMUNICATION else 0.0
             self._kill_at = min(self._kill_at, self._ended_ns[f"rank {rank}"] / 1e9 + wait)
 
+    def _watch_for_hang(self) -> None:
+        """Ranks that were asked to leave have the grace as their bound; those that were killed cannot hang."""
+        leaving = self._stop is not None or self._kill_at < float("inf")
+        if self._hang is not None or (leaving and not self._watch.suspects):
+            return
+        self._hang = self._watch.look(self._ranks.items())
+        if self._hang is not None:
+            self._abandon_at = time.monotonic() + _ABANDON_SECONDS
+            self._kill_everything()
+
     def _enforce_deadlines(self) -> None:
         now = time.monotonic()
         if now >= self._stop_deadline:
             self._kill_overdue()
-        if now >= self._kill_at:
+        if now >= self._kill_at and (self._hang is not None or not self._watch.suspects):
             self._kill_ranks()
         if len(self._ranks) == len(self._launch.ranks) and not any(r.alive() for r in self._ranks.values()):
             self._let_agent_report(now)
@@ -210,7 +238,7 @@ class NodeRun:
         if report is None:
             ends += self._end_of_child(self._agent, None)
         elif report.error is not None:
-            ends.append(self._end(self._agent.name, error=report.error))
+            ends.append(self._end(self._agent.name, error=report.error, reason=report.reason))
         if self._prepare is not None and self._dir.read_prepared() is None:
             ends += self._end_of_child(self._prepare, self._dir.read_outcome(PREPARE))
         return ends
@@ -238,6 +266,7 @@ class NodeRun:
         stopped: bool = False,
         outcome: RankOutcome | None = None,
         error: str | None = None,
+        reason: str | None = None,
     ) -> End:
         at_ns = self._ended_ns.get(name, time.monotonic_ns())
-        return End(name, rank, exit_code, at_ns, stopped, outcome, error)
+        return End(name, rank, exit_code, at_ns, stopped, outcome, error, reason)

@@ -32,6 +32,10 @@ class Progress:
     """Unix seconds."""
     last_step_time: float | None = None
     """Unix seconds."""
+    step_seconds: float | None = None
+    """The longest step of this attempt after its first."""
+    save_seconds: float | None = None
+    """The longest save of this attempt, from its begin to the complete checkpoint."""
     dataset: "DatasetFacts | None" = None
     """The prepared data, from the moment it is known."""
 
@@ -65,6 +69,8 @@ class ProgressFields(TypedDict, total=False):
     last_checkpoint_step: int | None
     last_checkpoint_time: float | None
     last_step_time: float | None
+    step_seconds: float | None
+    save_seconds: float | None
     dataset: DatasetFacts | None
 
 

@@ -1,6 +1,5 @@
 """The models a run leaves: the final one, and those the `hf_checkpointer` callback wants on the way."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from finetune_trainer.checkpoint.export import export_model
+from finetune_trainer.fence import Fence
 from finetune_trainer.train.intervals import is_due
 from finetune_trainer.train.state import TrainState
 from finetune_trainer.train.timeline import Timeline
@@ -19,13 +19,13 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 class Exporter:
     """Knows where models go, and in which dtype unless told otherwise: that of the checkpoint the run began with.
 
-    `guard` raises once a newer attempt owns the output; nothing is put in place after that.
+    Nothing is put in place once a newer attempt owns the output.
     """
 
     output: Path
     tokenizer: PreTrainedTokenizerBase
     source_dtype: torch.dtype
-    guard: Callable[[], None]
+    fence: Fence
 
     def export_if_due(self, run: TrainState, timeline: Timeline, done: int) -> None:
         """Export after `done` steps when `hf_checkpointer` asks for it; the end is left to `export_final`."""
@@ -45,6 +45,7 @@ class Exporter:
         return self.output / "model"
 
     def _export(self, run: TrainState, destination: Path) -> None:
+        run.world.heart.enter("export")
         settings = run.config.callbacks.hf_checkpointer
         wanted = _DTYPES[settings.precision] if settings and settings.precision else self.source_dtype
-        export_model(run.model, self.tokenizer, destination, run.world, dtype=wanted, guard=self.guard)
+        export_model(run.model, self.tokenizer, destination, run.world, dtype=wanted, fence=self.fence)

@@ -1,6 +1,5 @@
 """The training loop: steps, and what is due between them."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +42,12 @@ def train(run: TrainState, course: Course, start: int) -> int:
     Raises Drained, after saving, when all ranks agreed to stop.
     """
     done = start
+    run.world.heart.resume_after(start)
     course.journal.phase("train")
     try:
         _evaluate_if_missing(run, course, start)
         while done < course.timeline.total_batches and not course.has_stopped_improving:
+            run.world.heart.enter("first_step" if done == start else "step")
             _one_step(run, course, done)
             done += 1
             _save_if_due(run, course, done)
@@ -61,12 +62,11 @@ def train(run: TrainState, course: Course, start: int) -> int:
 
 
 def _one_step(run: TrainState, course: Course, done: int) -> None:
-    began = time.monotonic()
     rows = course.timeline.rows(done)
     factor = course.lr_factor(course.timeline.clock(done))
     result = train_step(run, course.train_rows, rows, done + 1, factor)
     lr = run.config.optimizer.lr * factor
-    course.journal.step(done + 1, rows, result, lr, time.monotonic() - began)
+    course.journal.step(done + 1, rows, result, lr, run.world.heart.finish_step(done + 1))
 
 
 def _save_if_due(run: TrainState, course: Course, done: int) -> None:
@@ -80,9 +80,10 @@ def _save(run: TrainState, course: Course, done: int, *, weights_only: bool = Fa
     if course.checkpointer.last_saved == done and not weights_only:
         return None
     course.journal.phase("save")
+    run.world.heart.enter("save")
     samples = course.timeline.clock(done).samples
     saved = course.checkpointer.save(done, samples, run.model, run.optimizer, run.scale, weights_only=weights_only)
-    course.journal.checkpoint(done)
+    course.journal.checkpoint(done, run.world.heart.finish_save())
     course.journal.phase("train")
     return saved
 
@@ -105,6 +106,7 @@ def _evaluation_is_due(run: TrainState, course: Course, done: int) -> bool:
 
 def _evaluate(run: TrainState, course: Course, done: int) -> None:
     course.journal.phase("eval")
+    run.world.heart.enter("eval")
     loaders = run.config.eval_loaders_by_label
     for label, rows in course.eval_rows.items():
         result = evaluate(run, rows, drop_last=loaders[label].drop_last)

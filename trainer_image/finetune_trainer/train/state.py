@@ -65,6 +65,7 @@ class TrainState:
             if number := self.stop.agreed(self.world):
                 raise Drained(number)
             examples = [dataset.row(row) for row in part]
+            self.world.heart.beat()  # a rank that its data holds up has come less far than its peers
             yield lay_out(
                 examples,
                 place.layout,

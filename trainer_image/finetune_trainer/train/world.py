@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from finetune_trainer.heartbeat import Heartbeat
+from finetune_trainer.train.first_contact import make_contact
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class World:
     local_rank: int
     device: torch.device
     control: dist.ProcessGroup | None = None
+    heart: Heartbeat = field(default_factory=Heartbeat)
+    """Beats before and after whatever all ranks do together: who has come so far waits, who has not is waited for."""
 
     @property
     def is_main(self) -> bool:
@@ -41,32 +46,45 @@ class World:
     def broadcast(self, value: object) -> object:
         """Return rank 0's (picklable) value on every rank."""
         if self.control is None:
+            self.heart.beat()
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, group=self.control)
+        with self._together():
+            dist.broadcast_object_list(box, src=0, group=self.control)
         return box[0]
 
     def gather(self, value: object) -> list[object]:
         """Return every rank's (picklable) value, in rank order, on every rank."""
         if self.control is None:
+            self.heart.beat()
             return [value]
         box: list[object] = [None] * self.size
-        dist.all_gather_object(box, value, group=self.control)
+        with self._together():
+            dist.all_gather_object(box, value, group=self.control)
         return box
 
     def _reduce(self, values: list[float], operation: dist.ReduceOp.RedOpType) -> list[float]:
         if self.control is None:
+            self.heart.beat()
             return values
         tensor = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(tensor, op=operation, group=self.control)
+        with self._together():
+            dist.all_reduce(tensor, op=operation, group=self.control)
         result: list[float] = tensor.tolist()
         return result
 
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        self.heart.beat()
+        yield
+        self.heart.beat()
+
 
 @contextmanager
-def join_world(timeout_seconds: float) -> Iterator[World]:
+def join_world(timeout_seconds: float, heart: Heartbeat, *, preflight: bool = False) -> Iterator[World]:
     """Join the ranks that torchrun started, and leave them at the end.
 
+    With `preflight` they try an all-reduce first, and raise PreflightFailed for a node that does not take part.
     Decisions travel over a gloo group of their own, so that they never wait for the device or mix with its collectives.
     """
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -75,14 +93,19 @@ def join_world(timeout_seconds: float) -> Iterator[World]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if "MASTER_ADDR" not in os.environ:
-        yield World(rank, size, local_rank, device)
+        yield World(rank, size, local_rank, device, heart=heart)
         return
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     timeout = timedelta(seconds=timeout_seconds)
-    dist.init_process_group(backend, timeout=timeout)
+    if preflight and size > 1:
+        rate = make_contact(backend, device, timeout)
+        if rank == 0:
+            print(f"preflight: all-reduce over {size} ranks: {rate * 8 / 1e9:.2f} Gbit/s", flush=True)
+    else:
+        dist.init_process_group(backend, timeout=timeout)
     try:
         control = dist.new_group(backend="gloo", timeout=timeout) if size > 1 else None
-        yield World(rank, size, local_rank, device, control)
+        yield World(rank, size, local_rank, device, control, heart)
     finally:
         dist.destroy_process_group()
 

@@ -1,0 +1,225 @@
+"""Whole meetings over real sockets: who comes, who does not, who lies, and what everybody is told."""
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from finetune_trainer.launcher.meeting import MeetingFault, MeetingOver, Verdict, coordinator, member, mesh
+from finetune_trainer.launcher.meeting.approach import find_node_0
+from finetune_trainer.launcher.meeting.coordinator import Coordinator
+from finetune_trainer.launcher.meeting.wire import Line
+from finetune_trainer.launcher.meeting.wire import call as plain
+from support.meetings import all_meet, facts, meeting, take_part
+from support.ports import free_port
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 5])
+def test_nodes_without_a_blemish_get_one_clean_verdict(nodes: int) -> None:
+    endings = asyncio.run(all_meet(nodes))
+    assert all(ending == endings[0] for ending in endings)
+    assert isinstance(endings[0], Verdict)
+    assert (endings[0].fault, endings[0].suspects, endings[0].warnings) == (None, [], [])
+    assert [line.split(":")[0] for line in endings[0].nodes] == [f"node {r} (job-0-{r})" for r in range(nodes)]
+    assert all("Gbit/s" in line for line in endings[0].nodes) == (nodes > 1)
+
+
+def test_the_port_is_free_for_torchrun_right_after_the_meeting() -> None:
+    port = free_port()
+
+    async def both() -> list[Any]:
+        return list(await asyncio.gather(*(take_part(meeting(rank, port=port)) for rank in range(2))))
+
+    for _ in range(3):
+        asyncio.run(both())
+        with socket.socket() as plain:  # not even SO_REUSEADDR: node 0 was not the first to hang up
+            plain.bind(("127.0.0.1", port))
+
+
+def test_a_node_that_comes_late_is_waited_for() -> None:
+    port = free_port()
+
+    async def late() -> list[Any]:
+        first = asyncio.create_task(take_part(meeting(1, 3, port=port)))
+        await asyncio.sleep(0.3)
+        zero = asyncio.create_task(take_part(meeting(0, 3, port=port)))
+        await asyncio.sleep(0.3)
+        return [await take_part(meeting(2, 3, port=port)), await first, await zero]
+
+    assert all(isinstance(end, Verdict) and end.fault is None for end in asyncio.run(late()))
+
+
+def test_a_node_that_never_comes_is_named_and_accused_of_nothing() -> None:
+    end = asyncio.run(take_part(meeting(0, 2, timeout=0.0, peers="job-0-{rank}.job")))
+    assert isinstance(end, MeetingOver)
+    assert "node 1 (job-0-1) did not come within 0 s" in str(end)
+
+
+def test_a_pod_of_another_attempt_is_refused_and_the_meeting_goes_on() -> None:
+    port = free_port()
+
+    async def with_stranger() -> list[Any]:
+        zero = asyncio.create_task(take_part(meeting(0, port=port)))
+        stale = await take_part(meeting(1, port=port, run_id="uid-7", bind="127.0.0.9"))
+        return [stale, await take_part(meeting(1, port=port)), await zero]
+
+    stale, one, zero = asyncio.run(with_stranger())
+    assert isinstance(stale, MeetingOver)
+    assert "refused this node: another attempt or another job meets here" in str(stale)
+    assert "uid-0" not in str(stale)
+    assert one == zero
+    assert one.fault is None
+
+
+@pytest.mark.parametrize(
+    "rude",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x80\x04\x95pickle\n",
+        b'{"word": "hello"}\n',
+        b'{"word": "hello", "run": "uid-0", "rank": 9, "port": 1, "facts": {}}\n',
+        b'{"word": "hello", "run": "uid-0", "rank": true, "port": 5, "facts": {}}\n',
+        b'{"word": "hello", "run": "uid-0", "rank": 1, "port": 5, "facts": {"host": 3, "time": 1e99}}\n',
+        b"[" * 100_000 + b"\n",
+        b"x" * (1 << 19),
+        b"",
+    ],
+)
+def test_whoever_talks_nonsense_is_ignored(rude: bytes) -> None:
+    port = free_port()
+
+    async def with_rude() -> list[Any]:
+        zero = asyncio.create_task(take_part(meeting(0, port=port)))
+        await asyncio.sleep(0.05)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(rude)
+        one = await take_part(meeting(1, port=port))
+        writer.close()
+        return [one, await zero]
+
+    one, zero = asyncio.run(with_rude())
+    assert one == zero
+    assert one.fault is None
+
+
+def test_two_pods_that_claim_to_be_the_same_node_are_not_both_believed() -> None:
+    port = free_port()
+
+    async def twice() -> list[Any]:
+        zero = asyncio.create_task(take_part(meeting(0, 3, port=port)))
+        first = asyncio.create_task(take_part(meeting(1, 3, port=port)))
+        await asyncio.sleep(0.3)
+        double = await take_part(meeting(1, 3, port=port, bind="127.0.0.9"))
+        return [double, await take_part(meeting(2, 3, port=port)), await first, await zero]
+
+    double, *others = asyncio.run(twice())
+    assert "node 1 is here already" in str(double)
+    assert all(isinstance(end, Verdict) and end.fault is None for end in others)
+
+
+def test_a_node_that_falls_silent_in_the_meeting_is_suspected_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "REPORT_SECONDS", 0.5)
+    port = free_port()
+
+    async def with_sleeper() -> list[Any]:
+        zero = asyncio.create_task(take_part(meeting(0, 3, port=port)))
+        one = asyncio.create_task(take_part(meeting(1, 3, port=port)))
+        line = await find_node_0(meeting(2, 3, port=port))
+        await _hello(line, 2)
+        endings = [await zero, await one]
+        await line.close()
+        return endings
+
+    zero, one = asyncio.run(with_sleeper())
+    assert zero == one
+    assert zero.suspects == [2]
+    assert "node 2 (job-0-2) fell silent" in zero.fault
+
+
+def test_a_silent_node_0_is_suspected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member, "_SILENCE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        end = asyncio.run(take_part(meeting(1, port=server.getsockname()[1])))
+    assert isinstance(end, MeetingFault)
+    assert end.suspects == [0]
+    assert "took the connection and fell silent" in str(end)
+
+
+def test_a_node_0_that_leaves_is_no_fault_of_a_machine() -> None:
+    port = free_port()
+
+    async def deserted() -> Any:
+        zero = asyncio.create_task(Coordinator(meeting(0, 3, port=port)).lead())
+        one = asyncio.create_task(take_part(meeting(1, 3, port=port)))
+        await asyncio.sleep(0.4)
+        zero.cancel()
+        return await one
+
+    end = asyncio.run(deserted())
+    assert isinstance(end, MeetingOver)
+    assert "its own last words say why" in str(end)
+
+
+def test_a_wall_between_two_others_is_found_and_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesh, "call", _walled({("127.0.0.2", "127.0.0.3")}))
+    zero, *others = asyncio.run(all_meet(4))
+    assert isinstance(zero, Verdict)
+    assert zero.suspects == [1, 2]
+    assert "node 1 (job-0-1) cannot talk to node 2 (job-0-2)" in str(zero.fault)
+    assert others == [zero] * 3
+
+
+def test_a_node_whom_nobody_reaches_is_named_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesh, "call", _walled({("*", "127.0.0.3")}))
+    zero, *_ = asyncio.run(all_meet(4))
+    assert isinstance(zero, Verdict)
+    assert zero.suspects == [2]
+
+
+def test_a_small_dev_shm_is_told_to_all_nodes() -> None:
+    small = {1: {"facts": lambda: facts(1, shared_memory=32 << 20, ranks=2)}}
+    zero, one = asyncio.run(all_meet(2, small))
+    assert zero == one
+    assert isinstance(zero, Verdict)
+    assert zero.suspects == [1]
+    assert "/dev/shm of node 1 (job-0-1) holds only 32 MiB" in str(zero.fault)
+
+
+def test_a_clock_that_is_wrong_is_a_warning() -> None:
+    wrong = {1: {"facts": lambda: facts(1, time=time.time() - 600)}}
+    zero, _ = asyncio.run(all_meet(2, wrong))
+    assert isinstance(zero, Verdict)
+    assert zero.fault is None
+    assert "the clock of node 1 (job-0-1) differs by -600 s" in zero.warnings[0]
+
+
+def test_silent_name_servers_are_told_to_those_who_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(one: Any) -> Any:
+        await asyncio.sleep(0.2)
+        raise MeetingFault("node 0 cannot look up job-0-0.job", [0])
+
+    monkeypatch.setattr(coordinator, "find_name", silent)
+    monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.1)
+    zero, one, absent = asyncio.run(all_meet(3, {2: {"timeout": 0.5, "port": free_port()}}))
+    assert zero == one
+    assert isinstance(one, Verdict)
+    assert one.suspects == [0]
+    assert isinstance(absent, MeetingOver)
+
+
+async def _hello(line: Line, rank: int) -> None:
+    await line.send("hello", run="uid-0", rank=rank, port=9, facts=facts(rank).to_json())
+    assert (await line.receive(5))["word"] == "welcome"
+
+
+def _walled(walls: set[tuple[str, str]]) -> Any:
+    """Connections as from a node behind a firewall: by address of the callee, whoever calls, or of both."""
+
+    async def walled(address: str, port: int, seconds: float, source: str | None = None) -> Line:
+        if walls & {(source, address), ("*", address)}:
+            raise TimeoutError
+        return await plain(address, port, seconds, source)
+
+    return walled

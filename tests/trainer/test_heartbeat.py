@@ -1,0 +1,94 @@
+"""The heartbeat: what a reader learns of a rank, whole or not at all, and what a beat costs."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from finetune_trainer.heartbeat import PHASES, Heartbeat, HeartbeatFile, read_beat
+
+
+def test_every_phase_is_read_as_it_was_entered(tmp_path: Path) -> None:
+    heart = HeartbeatFile(tmp_path / "heart")
+    for beats, phase in enumerate(PHASES, start=1):
+        heart.enter(phase)
+        read = read_beat(tmp_path / "heart")
+        assert read is not None
+        assert (read.phase, read.beats) == (phase, beats)
+        assert 0 <= time.monotonic_ns() - read.since_ns < 1e9
+
+
+def test_the_longest_step_after_the_first_and_the_longest_save_are_measured(tmp_path: Path) -> None:
+    heart = HeartbeatFile(tmp_path / "heart")
+    heart.resume_after(7)
+    heart.enter("first_step")
+    assert heart.finish_step(8) >= 0
+    assert heart.longest_step == 0
+    heart.enter("step")
+    time.sleep(0.01)
+    seconds = heart.finish_step(9)
+    heart.enter("save")
+    saved = heart.finish_save()
+    read = read_beat(tmp_path / "heart")
+    assert read is not None
+    assert (read.step, read.longest_step, read.longest_save) == (9, seconds, saved)
+    assert read.longest_step >= 0.01
+
+
+def test_a_beat_moves_the_time_of_the_last_sign_but_not_that_of_the_begin(tmp_path: Path) -> None:
+    heart = HeartbeatFile(tmp_path / "heart")
+    heart.enter("eval")
+    first = read_beat(tmp_path / "heart")
+    heart.beat()
+    second = read_beat(tmp_path / "heart")
+    assert first is not None
+    assert second is not None
+    assert second.at_ns > first.at_ns
+    assert (second.since_ns, second.beats) == (first.since_ns, first.beats + 1)
+
+
+def test_there_is_nothing_to_read_of_a_rank_that_has_not_begun(tmp_path: Path) -> None:
+    assert read_beat(tmp_path / "heart") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 200, b"\xff"])
+def test_half_a_record_is_not_believed(tmp_path: Path, damage: bytes) -> None:
+    HeartbeatFile(tmp_path / "heart").enter("load")
+    raw = bytearray((tmp_path / "heart").read_bytes())
+    raw[: len(damage)] = damage
+    (tmp_path / "heart").write_bytes(bytes(raw) if damage else b"")
+    assert read_beat(tmp_path / "heart") is None
+
+
+def _beat_for_ever(path: Path) -> None:
+    heart = HeartbeatFile(path)
+    for step in range(10**9):
+        heart.resume_after(step)  # the number of beats and of steps go up together
+
+
+def test_a_reader_never_sees_a_record_of_two_beats(tmp_path: Path) -> None:
+    writer = multiprocessing.get_context("fork").Process(target=_beat_for_ever, args=(tmp_path / "heart",), daemon=True)
+    writer.start()
+    seen: set[int] = set()
+    deadline = time.monotonic() + 30
+    while len(seen) < 200:
+        read = read_beat(tmp_path / "heart")
+        assert read is None or not read.beats or read.step == read.beats - 1
+        seen |= {read.beats} if read else set()
+        assert time.monotonic() < deadline
+    writer.kill()
+    writer.join()
+
+
+def test_a_beat_costs_microseconds(tmp_path: Path) -> None:
+    heart: Heartbeat = HeartbeatFile(tmp_path / "heart")
+    best = min(_seconds_of(heart, 1000) for _ in range(5))
+    assert best / 1000 < 50e-6  # about 1 µs on an idle machine
+
+
+def _seconds_of(heart: Heartbeat, beats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(beats):
+        heart.beat()
+    return time.perf_counter() - start

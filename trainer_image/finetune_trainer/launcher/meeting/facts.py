@@ -1,0 +1,83 @@
+"""What a node knows about itself before an attempt begins."""
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+SHARED_MEMORY: Final = Path("/dev/shm")
+_HOST_LETTERS: Final = 253
+_MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """One node's own account; sizes in bytes, None where the system does not tell."""
+
+    host: str
+    time: float
+    """Seconds since the epoch, by this node's clock."""
+    ranks: int = 1
+    shared_memory: int | None = None
+    """Size of /dev/shm."""
+    output_free: int | None = None
+    checkpoint: int | None = None
+    """Size of the newest checkpoint in the output."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: object) -> "NodeFacts":
+        """Read what another node tells of itself; raises ValueError when it is out of bounds."""
+        record = told if isinstance(told, Mapping) else {}
+        host, clock = record.get("host"), record.get("time")
+        if not isinstance(host, str) or not isinstance(clock, int | float) or not 0 <= clock < 1e11:
+            raise ValueError("not the facts of a node")
+        sizes = {name: _size(record.get(name)) for name in ("shared_memory", "output_free", "checkpoint")}
+        return cls(printable(host), float(clock), _size(record.get("ranks")) or 1, **sizes)
+
+
+def gather(output: Path, ranks: int) -> NodeFacts:
+    """Look at this node; nothing here waits for another one."""
+    return NodeFacts(
+        host=socket.gethostname(),
+        time=time.time(),
+        ranks=ranks,
+        shared_memory=_volume(SHARED_MEMORY, free=False),
+        output_free=_volume(output, free=True),
+        checkpoint=newest_checkpoint_bytes(output / "checkpoints"),
+    )
+
+
+def newest_checkpoint_bytes(folder: Path) -> int | None:
+    """Return the size of the checkpoint whose manifest was written last, or None without one."""
+    try:
+        manifests = [(path.stat().st_mtime, path.parent) for path in folder.glob(f"*/{_MANIFEST}")]
+        files = max(manifests)[1].rglob("*") if manifests else ()
+        return sum(path.stat().st_size for path in files if path.is_file()) or None
+    except OSError:  # rotated away meanwhile
+        return None
+
+
+def printable(text: str) -> str:
+    """Return a host name as it may be shown, whatever was sent for one."""
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text[:_HOST_LETTERS])
+
+
+def _volume(path: Path, *, free: bool) -> int | None:
+    try:
+        told = os.statvfs(path)
+    except OSError:
+        return None
+    # Object stores behind a file system claim to be of no size at all.
+    return (told.f_bavail if free else told.f_blocks) * told.f_frsize if told.f_blocks else None
+
+
+def _size(value: object) -> int | None:
+    sound = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return int(value) if sound else None  # type: ignore[call-overload]
