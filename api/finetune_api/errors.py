@@ -28,6 +28,8 @@ class RunError(Exception):
     """A reason for a run to end; `str()` is the sentence shown to the user."""
 
     outcome: ClassVar[Outcome]
+    reason: ClassVar[str | None] = None
+    """A finer word than the outcome, where programs that read the last words need one."""
 
     def __init__(
         self,
@@ -107,6 +109,22 @@ class Retryable(RunError):
     """Something outside the run failed: a peer, a collective, a disk, the network."""
 
     outcome = Outcome.RETRYABLE
+
+
+class Superseded(Retryable):
+    """A newer attempt of the same job has claimed the output."""
+
+    reason = "Superseded"
+
+
+class PreflightFailed(Retryable):
+    """The nodes of an attempt cannot work together; found before training begins."""
+
+    reason = "PreflightFailed"
+
+    def __init__(self, message: str, *, suspects: Sequence[int] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.suspects = list(suspects)
 
 
 class Preempted(RunError):

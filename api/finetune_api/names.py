@@ -68,6 +68,11 @@ def master_address(job: str, attempt: int) -> str:
     return f"{training_pod_name(job, attempt, 0)}.{service_name(job)}"
 
 
+def peer_addresses(job: str, attempt: int) -> str:
+    """Return the host names of all pods of `attempt` at once: `{rank}` in it stands for the rank."""
+    return f"{job}-{attempt}-{{rank}}.{service_name(job)}"
+
+
 def job_labels(job: str, uid: str) -> dict[str, str]:
     """Return the labels of every child of a job."""
     return {JOB_NAME_LABEL: job, JOB_UID_LABEL: uid, MANAGED_BY_LABEL: MANAGER_LABEL_VALUE}

@@ -25,6 +25,8 @@ class ConditionType(StrEnum):
 
 ALREADY_COMPLETE: Final = "AlreadyComplete"
 """Reason in the termination message of a pod that found the job's finished run in its output."""
+PEER_DRAINED: Final = "PeerDrained"
+"""Reason in the termination message of a pod that nobody asked to leave: its ranks left with those of one that was."""
 TERMINAL: Final = (ConditionType.COMPLETE, ConditionType.FAILED)
 """Once one of these is True the job is over and never runs again."""
 
@@ -60,7 +62,7 @@ class AttemptOutcome(StrEnum):
     """Retried without touching `maxRestarts`."""
     SUSPENDED = "Suspended"
     CANCELLED = "Cancelled"
-    """Ended by a deadline."""
+    """Ended by the operator: by a deadline, for want of room, or for another number of nodes."""
 
 
 COUNTED: Final = frozenset({AttemptOutcome.FAILURE, AttemptOutcome.HANG})
@@ -166,6 +168,11 @@ REASONS: Final = (
     _running("ProgressUnreachable", "Attempt {attempt} runs, but pod {pod} does not tell its progress: {message}"),
     _running("Starting", "The pods of attempt {attempt} start; {ready} of {nodes} run.", State.STARTING),
     _running("Restarting", "Attempt {attempt} ended: {message} The next one follows.", State.RESTARTING),
+    _running(
+        "Resizing",
+        "The pods of attempt {attempt} save a checkpoint and leave; the next one has {nodes} nodes.",
+        State.RESTARTING,
+    ),
     *(_waiting(ConditionType.RUNNING, *wait) for wait in _WAITS),
     Reason(ConditionType.RUNNING, "False", "Stopped", "No pod of the job runs any more."),
     Reason(ConditionType.RECONCILING, "True", "Accepting", "The job is being checked.", State.PENDING),
@@ -180,7 +187,7 @@ REASONS: Final = (
     _event("ConfigKeysIgnored", "These keys of spec.config have no effect here: {keys}", warning=True),
     _event("InternalError", "The operator cannot handle this job and tries again: {message}", warning=True),
     _event("AttemptStarted", "Attempt {attempt} starts on {nodes} nodes."),
-    _event("AttemptEnded", "Attempt {attempt} ended as {outcome}: {message}", warning=True),
+    _event("AttemptEnded", "Attempt {attempt} ended as {outcome}{where}: {message}", warning=True),
     _event("ChildrenDeleted", "{count} objects of the finished job are deleted, as runPolicy says."),
     _event("JobDeleted", "The job is deleted {seconds} s after its end, as runPolicy.deleteJobAfterSeconds says."),
 )

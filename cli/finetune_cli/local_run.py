@@ -63,6 +63,8 @@ def plan_launch(given: LocalInput, attempt: Attempt, shape: Shape) -> LaunchPlan
         resume_from=given.job.spec.output.resume_from if given.job else None,
         code=str(given.code_dir),
         grace=shape.grace,
+        preflight=given.job.spec.run_policy.preflight if given.job else None,
+        step_timeout=given.job.spec.run_policy.step_timeout_seconds if given.job else None,
         progress_port=shape.progress_port,
         resource=Resource(cpu=-1, gpu=shape.gpus, memMB=-1),
         environment=_environment(given, shape),

@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     add("--metrics-port", type=int, default=9090, metavar="PORT", help="serves /metrics (%(default)s)")
     add("--log-format", choices=("json", "text"), default="json", help="for machines or for people (%(default)s)")
     add("--workers", type=_positive, default=16, metavar="N", help="jobs worked on at once (%(default)s)")
+    add("--resync", type=_positive, default=300, metavar="SECONDS", help="list everything so often (%(default)s)")
+    add("--watch-silence", type=_positive, default=70, metavar="SECONDS",
+        help="begin a watch anew after so long without a word from the API server (%(default)s)")  # fmt: skip
     add("--kubeconfig", type=Path, metavar="FILE", help="how to reach the cluster from outside")
     add("--context", metavar="NAME", help="context of the kubeconfig")
     return parser
@@ -67,6 +70,8 @@ async def _run(options: argparse.Namespace, settings: Settings) -> None:
         health_port=options.health_port,
         metrics_port=options.metrics_port,
         workers=options.workers,
+        resync=options.resync,
+        watch_silence=options.watch_silence,
     )
     async with _client(options) as client:
         await App(client, settings, chosen).run()

@@ -1,20 +1,31 @@
 """What the pods of an attempt say about it: the table of ends, and the one cause that is reported."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from finetune_api.causes import USER_OUTCOMES, Cause, Kind, first_cause, kind_of_message
 from finetune_api.outcomes import Outcome, TerminationMessage, outcome_of_exit
-from finetune_api.reasons import AttemptOutcome
+from finetune_api.reasons import PEER_DRAINED, AttemptOutcome
 from finetune_api.status import FailureStatus
+from finetune_operator.facts import hang_of
 from finetune_operator.observed import Observed
 from finetune_operator.seen_pod import SeenPod
 
 SUSPENDING: Final = "Suspending"
 """Reason of an attempt whose pods are being asked to leave."""
+RESIZING: Final = "Resizing"
+"""Reason of an attempt whose pods are being asked to leave, for the job is to go on with another number of nodes."""
+RESIZED: Final = "Resized"
+"""Reason of an attempt that ended so."""
+UNPLACEABLE: Final = "Unplaceable"
+"""Reason of an attempt that ended because not all of its pods found a node."""
 HANG: Final = "Hang"
 """Reason in the termination message of a rank that fell silent."""
+PREFLIGHT_FAILED: Final = "PreflightFailed"
+"""Reason in the termination message of a node that, or whose peers, did not stand the test before the run."""
+SUPERSEDED: Final = "Superseded"
+"""Reason in the termination message of an attempt that found the claim of a later one of the same job."""
 _DRAINED_EXIT: Final = 143
 _NEEDS_WORDS: Final = (Outcome.PREEMPTED, Outcome.INTERRUPTED)
 """Outcomes that promise a saved checkpoint, which an exit code alone does not."""
@@ -27,6 +38,8 @@ class Circumstances:
     observed: Observed
     any_removed: bool
     """A pod of the attempt was taken away, by a drain, a preemption or a person."""
+    any_pending: bool = False
+    """A pod of the attempt has not started yet."""
     missing: bool = False
     """The pod was there, and is no more."""
 
@@ -63,6 +76,14 @@ def _lost_peer(pod: SeenPod, around: Circumstances) -> bool:
     return pod.failed and around.any_removed and _said(pod) is Outcome.RETRYABLE
 
 
+def _superseded(pod: SeenPod, around: Circumstances) -> bool:
+    return pod.failed and bool(pod.message and pod.message.reason == SUPERSEDED)
+
+
+def _gave_up_waiting(pod: SeenPod, around: Circumstances) -> bool:
+    return pod.failed and around.any_pending and _said(pod) is Outcome.RETRYABLE
+
+
 TABLE: Final = (
     Row("Succeeded", lambda pod, around: pod.succeeded, AttemptOutcome.SUCCEEDED),
     Row("", _user_failure, AttemptOutcome.USER_FAILURE),
@@ -70,13 +91,20 @@ TABLE: Final = (
     Row("NodeLost", lambda pod, around: around.observed.lost(pod), AttemptOutcome.NODE_LOSS),
     Row("PodMissing", lambda pod, around: around.missing, AttemptOutcome.DISRUPTION),
     Row("Removed", lambda pod, around: pod.terminal and pod.removed, AttemptOutcome.DISRUPTION),
+    Row(SUPERSEDED, _superseded, AttemptOutcome.DISRUPTION),
     Row("Drained", _drained, AttemptOutcome.DISRUPTION),
     Row("PeerRemoved", _lost_peer, AttemptOutcome.DISRUPTION),
     Row(HANG, lambda pod, around: bool(pod.message and pod.message.reason == HANG), AttemptOutcome.HANG),
+    Row("PeersPending", _gave_up_waiting, AttemptOutcome.CANCELLED),
     Row("OutOfMemory", lambda pod, around: pod.reason == "OOMKilled", AttemptOutcome.FAILURE),
     Row("", lambda pod, around: pod.failed, AttemptOutcome.FAILURE),
 )
 """Judged from the top; an empty reason stands for what the pod says itself. A pod without a row is alive."""
+
+REASONS_OF_ENDS: Final = frozenset(
+    {RESIZED, UNPLACEABLE, PREFLIGHT_FAILED, *(row.reason for row in TABLE if row.reason)}
+)
+"""All reasons of ended attempts but those that are outcomes."""
 
 _STRENGTH: Final = (
     AttemptOutcome.USER_FAILURE,
@@ -84,6 +112,7 @@ _STRENGTH: Final = (
     AttemptOutcome.DISRUPTION,
     AttemptOutcome.HANG,
     AttemptOutcome.FAILURE,
+    AttemptOutcome.CANCELLED,
     AttemptOutcome.SUCCEEDED,
 )
 """When pods of one attempt end differently: peers of a pod that was taken away fail because of it."""
@@ -100,17 +129,19 @@ class Verdict:
     kind: Kind
     """How strongly the cause speaks for being one."""
 
-    def failure(self) -> FailureStatus:
-        """Return the cause as it is reported."""
+    def failure(self, processes: int | None = None) -> FailureStatus:
+        """Return the cause as it is reported; of one of `processes` in a pod without words nobody knows which."""
         told = self.pod.message
+        only = self.pod.rank if processes == 1 else None
         return FailureStatus(
             reason=self.reason,
-            rank=told.rank if told and told.rank is not None else None,
+            rank=told.rank if told and told.rank is not None else only,
             pod=self.pod.name,
             node=self.pod.node,
             step=told.step if told else None,
             exit_code=self.pod.exit_code,
             message=self.message,
+            traceback=told.traceback if told else None,
         )
 
 
@@ -119,17 +150,21 @@ def judge(pods: Sequence[SeenPod], missing: Sequence[SeenPod], observed: Observe
 
     `missing` stand for pods that were there and left no trace.
     """
-    any_removed = bool(missing) or any(pod.removed or observed.lost(pod) for pod in pods)
-    around = Circumstances(observed, any_removed)
+    around = Circumstances(
+        observed,
+        any_removed=bool(missing) or any(pod.removed or observed.lost(pod) for pod in pods),
+        any_pending=len(pods) + len(missing) < nodes or any(pod.phase == "Pending" for pod in pods),
+    )
     ends = [_verdict(pod, around) for pod in pods]
-    ends += [_verdict(pod, Circumstances(observed, any_removed, missing=True)) for pod in missing]
+    ends += [_verdict(pod, replace(around, missing=True)) for pod in missing]
     found = [end for end in ends if end is not None]
     if not found:
         return None
     strongest = min((end.outcome for end in found), key=_STRENGTH.index)
     if strongest is AttemptOutcome.SUCCEEDED and len(found) < nodes:
         return None
-    return _first([end for end in found if end.outcome is strongest])
+    ends_alike = [end for end in found if end.outcome is strongest]
+    return _furthest_behind(ends_alike) if strongest is AttemptOutcome.HANG else _first(ends_alike)
 
 
 def missing_pod(name: str, attempt: int, rank: int) -> SeenPod:
@@ -148,14 +183,32 @@ def _verdict(pod: SeenPod, around: Circumstances) -> Verdict | None:
 
 def _first(ends: Sequence[Verdict]) -> Verdict:
     """The end of these that is the cause of the others."""
+    nearest = min(map(_distance, ends))
+    ends = [end for end in ends if _distance(end) == nearest]
     causes = [_cause(end) for end in ends]
     return ends[causes.index(first_cause(causes))]
 
 
+def _distance(end: Verdict) -> int:
+    """How far from the cause a pod was that left in good order: a rank that is asked to leave takes its peers along."""
+    if end.reason not in ("Drained", "PeerRemoved"):
+        return 0
+    own = end.reason == "Drained" and (end.pod.message is None or end.pod.message.reason != PEER_DRAINED)
+    return 1 if own else 2
+
+
+def _furthest_behind(ends: Sequence[Verdict]) -> Verdict:
+    """Of ranks that fell silent, the one that the others wait for; when each was noticed says nothing."""
+    return min(ends, key=lambda end: (hang_of(end.pod.told).order, end.pod.rank))
+
+
 def _cause(end: Verdict) -> Cause:
-    pod = end.pod
-    at = int(pod.finished.timestamp()) * 10**9 if pod.finished else 0
-    return Cause(end.kind, at, _words(pod).model_copy(update={"rank": pod.rank}))
+    return Cause(end.kind, _ended_ns(end.pod), _words(end.pod).model_copy(update={"rank": end.pod.rank}))
+
+
+def _ended_ns(pod: SeenPod) -> int:
+    """Whole seconds of the clock of its node, so that of two ends in one second neither is the first."""
+    return int(pod.finished.timestamp()) * 10**9 if pod.finished else 0
 
 
 def _words(pod: SeenPod) -> TerminationMessage:
@@ -174,6 +227,9 @@ def _describe(pod: SeenPod, reason: str) -> str:
         "NodeLost": "was on a node that is no longer ready",
         "Removed": f"was taken away{f': {pod.note}' if pod.note else ''}",
         "PodMissing": "was deleted",
+        SUPERSEDED: "found that a later attempt has claimed the output",
+        HANG: "fell silent",
+        "PeersPending": "gave up waiting for a peer that has not started",
         "Drained": "was asked to leave",
         "PeerRemoved": "lost a peer that was taken away",
         "OutOfMemory": "ran out of memory: grant more memory, or use a smaller microbatch",

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from finetune_api.reasons import AttemptOutcome, ConditionType, find_reason, reason_of
-from finetune_api.status import AttemptStatus, Condition, JobStatus, condition_of
+from finetune_api.status import AttemptStatus, Condition, FailureStatus, JobStatus, condition_of
+from finetune_operator.attempts import RESIZED
 from finetune_operator.decision import Event
 
 
@@ -32,14 +33,16 @@ def _of_attempts(before: JobStatus, after: JobStatus) -> Iterator[Event]:
     for attempt in after.attempts:
         earlier = known.get(attempt.number)
         if attempt.outcome is not None and (earlier is None or earlier.outcome is None):
-            yield _ended(attempt, attempt.outcome)
+            cause = after.failure if after.failure != before.failure else None
+            yield _ended(attempt, attempt.outcome, cause)
         if earlier is None:
             row = reason_of(None, "AttemptStarted")
             yield Event(row.name, row.say(attempt=attempt.number, nodes=attempt.nodes))
 
 
-def _ended(attempt: AttemptStatus, outcome: AttemptOutcome) -> Event:
+def _ended(attempt: AttemptStatus, outcome: AttemptOutcome, cause: FailureStatus | None) -> Event:
     row = reason_of(None, "AttemptEnded")
-    good = outcome in (AttemptOutcome.SUCCEEDED, AttemptOutcome.SUSPENDED)
-    message = row.say(attempt=attempt.number, outcome=outcome.value, message=attempt.message or "")
-    return Event(row.name, message, row.warning and not good)
+    asked = outcome in (AttemptOutcome.SUCCEEDED, AttemptOutcome.SUSPENDED) or attempt.reason == RESIZED
+    where = f" at {cause.where()}" if cause is not None and cause.where() else ""
+    facts = {"outcome": outcome.value, "where": where, "message": attempt.message or ""}
+    return Event(row.name, row.say(attempt=attempt.number, **facts), row.warning and not asked)

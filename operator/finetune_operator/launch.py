@@ -40,6 +40,12 @@ class LaunchPlan:
     prepare: Literal["inline", "wait", "done"] = "inline"
     grace: float = 30.0
     """Seconds between a request to leave and the kill."""
+    preflight: bool | None = None
+    """Whether nodes and network are looked at before training; None: with more than one node."""
+    peers: str | None = None
+    """Names of all nodes, with `{rank}` for the number, where each has an address of its own."""
+    step_timeout: float | None = None
+    """Seconds that a step may take; None: derived from the steps measured."""
     progress_port: int | None = None
     termination_log: str | None = None
     image: str = ""
@@ -85,8 +91,12 @@ def launcher_arguments(plan: LaunchPlan) -> list[str]:
     optional = {
         "resume-from": plan.resume_from,
         "code": plan.code,
+        "peers": plan.peers,
+        "step-timeout": plan.step_timeout,
         "progress-port": plan.progress_port,
         "termination-log": plan.termination_log,
     }
     given = required | {name: value for name, value in optional.items() if value is not None}
-    return [part for name, value in given.items() for part in (f"--{name}", str(value))] + list(plan.extra_arguments)
+    flags = {None: [], True: ["--preflight"], False: ["--no-preflight"]}[plan.preflight]
+    pairs = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    return [*pairs, *flags, *plan.extra_arguments]

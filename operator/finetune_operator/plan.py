@@ -16,6 +16,7 @@ from finetune_operator.policies.finished import finished
 from finetune_operator.policies.obstacles import obstacles, refused
 from finetune_operator.policies.pinning import pin
 from finetune_operator.policies.prepare import prepare
+from finetune_operator.policies.resize import resize
 from finetune_operator.policies.support import support
 from finetune_operator.policies.suspend import suspend
 from finetune_operator.settings import Settings
@@ -23,7 +24,7 @@ from finetune_operator.view import View
 
 Policy = Callable[[View], View]
 
-POLICIES: Final[tuple[Policy, ...]] = (accept, pin, deadlines, suspend, obstacles, support, prepare, attempt)
+POLICIES: Final[tuple[Policy, ...]] = (accept, pin, deadlines, suspend, resize, obstacles, support, prepare, attempt)
 """Asked in this order, each seeing what those before it decided, until one has the last word."""
 
 

@@ -18,6 +18,8 @@ _REMOVALS: Final = frozenset(
     {"ContainerStatusUnknown", "Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"}
 )
 """What is said of a pod that was made to leave a node, or that its node forgot while it restarted."""
+_TARGETS: Final = ("DisruptionTarget", "TerminationTarget")
+"""Conditions of a pod that is being taken away: by Kubernetes, and by Kueue."""
 _IMAGE_WAITS: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
@@ -62,7 +64,7 @@ class SeenPod:
     told: str = ""
     """The termination message as it was written."""
     disrupted: bool = False
-    """It carries DisruptionTarget."""
+    """It is told to be in the way of something: of a drain, a preemption or, by Kueue, of another workload."""
     stranded: bool = False
     """Its node no longer answers for it: the pod is said not to be ready, though its containers were."""
     image: str = ""
@@ -136,7 +138,7 @@ def seen_pod(body: Raw, *, gone: bool = False) -> SeenPod | None:
         note=str(status.get("message") or ""),
         message=TerminationMessage.parse(told) if told else None,
         told=told,
-        disrupted=_says(status, "DisruptionTarget", "True"),
+        disrupted=any(_says(status, kind, "True") for kind in _TARGETS),
         # A kubelet never says this; the node controller does of every pod on a node that it lost, and of Ready alone.
         stranded=_says(status, "Ready", "False") and _says(status, "ContainersReady", "True"),
         image=_image(status),

@@ -95,6 +95,8 @@ class TimingSettings:
     """Bound of that wait."""
     refusal_retry: Annotated[int, Field(strict=True, ge=1, le=86400)] = 30
     """How long nothing is created after the API server has refused a child."""
+    placement_deadline: Annotated[int, Field(strict=True, ge=1, le=86400)] = 60
+    """How long a pod may find no node before an elastic job goes on with fewer, or before no node is avoided."""
     mount_patience: Annotated[int, Field(strict=True, ge=1, le=86400)] = 10
     """How long a pod may wait for its volumes before the objects behind them are looked for, and between looks."""
 

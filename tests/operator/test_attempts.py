@@ -1,15 +1,17 @@
 """The table of ends: what the pods of an attempt say about it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from finetune_api.outcomes import Outcome, TerminationMessage
-from finetune_api.reasons import AttemptOutcome
+from finetune_api.reasons import PEER_DRAINED, AttemptOutcome
+from finetune_operator import attempts
 from finetune_operator.attempts import Verdict, judge, missing_pod
 from finetune_operator.observed import NodeState, Observed
-from finetune_operator.seen_pod import SeenPod
+from finetune_operator.seen_pod import SeenPod, Wait
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -40,6 +42,11 @@ def outcome(*pods: SeenPod, nodes: dict[str, NodeState] | None = None) -> tuple[
     return found.outcome, found.reason
 
 
+def _oom(ended: SeenPod) -> SeenPod:
+    """The same when its container had reached the bound of its memory."""
+    return replace(ended, reason="OOMKilled")
+
+
 READY = {"node-0": NodeState.READY, "node-1": NodeState.READY}
 
 TABLE = [
@@ -66,6 +73,22 @@ TABLE = [
         "Removed",
     ),
     ("rejected", [pod(0, "Failed", reason="OutOfcpu", note="no cpu"), pod(1)], "Disruption", "Rejected"),
+    ("no device", [pod(0, "Failed", reason="UnexpectedAdmissionError"), pod(1)], "Disruption", "Rejected"),
+    ("labels gone from the node", [pod(0, "Failed", reason="NodeAffinity"), pod(1)], "Disruption", "Rejected"),
+    ("node shut down", [pod(0, "Failed", exit_code=143, reason="Terminated"), pod(1)], "Disruption", "Removed"),
+    ("preempted", [pod(0, "Failed", exit_code=137, disrupted=True), pod(1)], "Disruption", "Removed"),
+    ("75 by exit code", [pod(0, "Failed", exit_code=75), pod(1)], "Failure", "Retryable"),
+    ("75 beside a drain, by exit code", [pod(0, "Failed", exit_code=75), pod(1, gone=True)], "Disruption", "Removed"),
+    ("a killed child", [told(Outcome.CRASHED, message="rank 0 was killed by SIGKILL"), pod(1)], "Failure", "Crashed"),
+    ("a killed child, by the node", [_oom(told(Outcome.CRASHED)), pod(1)], "Failure", "OutOfMemory"),
+    ("no memory at the least microbatch", [_oom(told(Outcome.OUT_OF_MEMORY)), pod(1)], "UserFailure", "OutOfMemory"),
+    ("a hang", [told(Outcome.RETRYABLE, reason="Hang"), pod(1)], "Hang", "Hang"),
+    ("a hang and its echo", [told(Outcome.RETRYABLE), told(Outcome.RETRYABLE, 1, 9, reason="Hang")], "Hang", "Hang"),
+    ("a preflight", [told(Outcome.RETRYABLE, reason="PreflightFailed"), pod(1)], "Failure", "PreflightFailed"),
+    ("superseded", [told(Outcome.RETRYABLE, reason="Superseded"), pod(1)], "Disruption", "Superseded"),
+    ("waited in vain", [told(Outcome.RETRYABLE), pod(1, "Pending")], "Cancelled", "PeersPending"),
+    ("waited in vain, and lost", [told(Outcome.RETRYABLE), pod(1, "Pending", gone=True)], "Disruption", "Removed"),
+    ("crashed while a peer waits", [pod(0, "Failed", exit_code=1), pod(1, "Pending")], "Failure", "Crashed"),
     ("gone", [pod(0, gone=True), pod(1)], "Disruption", "Removed"),
 ]
 
@@ -80,10 +103,12 @@ def test_each_end_counts_as_the_table_says(pods: list[SeenPod], counts: str, rea
     [
         [pod(0), pod(1)],
         [pod(0, "Pending"), pod(1)],
+        [pod(0, "Pending", wait=Wait("ImageUnavailable", "no such image")), pod(1)],
+        [pod(0, "Pending", wait=Wait("Unschedulable", "no node")), pod(1)],
         [told(Outcome.SUCCEEDED), pod(1)],
         [pod(0, deleting=True), pod(1)],
     ],
-    ids=["running", "starting", "half done", "about to leave"],
+    ids=["running", "starting", "no image", "no node", "half done", "about to leave"],
 )
 def test_an_attempt_that_may_still_end_well_has_not_ended(pods: list[SeenPod]) -> None:
     assert verdict(*pods, nodes=READY) is None
@@ -111,9 +136,64 @@ def test_the_cause_is_the_strongest_then_the_first() -> None:
     assert found.message == "node 1 said so"
 
 
+def test_of_pods_that_left_together_the_one_that_was_asked_is_named() -> None:
+    followed = told(Outcome.PREEMPTED, 0, reason=PEER_DRAINED)
+    for asked, reason in (
+        (told(Outcome.PREEMPTED, 1), "Drained"),
+        (replace(followed, name="arc-0-1", deleting=True), "Removed"),
+    ):
+        found = verdict(followed, asked)
+        assert found is not None
+        assert (found.outcome, found.reason, found.pod.name) == (AttemptOutcome.DISRUPTION, reason, "arc-0-1")
+
+
 def test_a_pod_without_words_is_described() -> None:
     found = verdict(pod(0, "Failed", exit_code=137, reason="OOMKilled"), pod(1))
     assert found is not None
     assert found.message == (
         "Pod arc-0-0 on node node-0 ran out of memory: grant more memory, or use a smaller microbatch."
     )
+
+
+def hung(rank: int, seconds: int, beats: int, frozen: bool = False) -> SeenPod:
+    """A pod that says how the slowest of its ranks stood."""
+    ended = told(Outcome.RETRYABLE, rank, seconds, reason="Hang", traceback="waits here")
+    return replace(ended, told=json.dumps({"hang": {"beats": beats, "frozen": frozen}}))
+
+
+def test_of_several_that_fell_silent_the_one_that_the_others_wait_for_is_named() -> None:
+    behind = verdict(hung(0, 1, 90), hung(1, 9, 88), hung(2, 2, 91))
+    frozen = verdict(hung(0, 1, 90), hung(1, 9, 88), hung(2, 20, 91, frozen=True))
+    assert behind is not None
+    assert frozen is not None
+    assert (behind.pod.rank, frozen.pod.rank) == (1, 2)
+    assert behind.failure().traceback == "waits here"
+
+
+def test_a_cause_is_told_with_its_place_and_the_end_of_its_traceback() -> None:
+    ended = told(Outcome.CRASHED, 1, step=7, traceback="\n".join(f"line {n}" for n in range(99)))
+    assert ended.message is not None
+    found = verdict(pod(0), replace(ended, message=ended.message.model_copy(update={"rank": 5})))
+    assert found is not None
+    cause = found.failure()
+    assert cause.where() == "rank 5, pod arc-0-1, node node-1, step 7, exit code 1"
+    assert cause.traceback is not None
+    assert cause.traceback.splitlines() == [f"line {n}" for n in range(69, 99)]
+
+
+def test_of_a_pod_without_words_the_rank_is_known_when_it_has_only_one() -> None:
+    found = verdict(pod(0), pod(1, "Failed", exit_code=137, reason="OOMKilled"))
+    assert found is not None
+    assert (found.failure().rank, found.failure(processes=1).rank, found.failure(processes=8).rank) == (None, 1, None)
+
+
+def test_in_one_second_the_kind_decides_and_then_the_rank() -> None:
+    crash, other = told(Outcome.CRASHED, 2, traceback="boom"), told(Outcome.CRASHED, 1, traceback="boom")
+    found = verdict(told(Outcome.RETRYABLE, 0), crash, other)
+    assert found is not None
+    assert found.pod.rank == 1
+
+
+def test_every_row_of_the_table_has_a_test() -> None:
+    shown = {(row[2], row[3]) for row in TABLE} | {("NodeLoss", "NodeLost"), ("Disruption", "PodMissing")}
+    assert {(row.outcome, row.reason) for row in attempts.TABLE if row.reason} <= shown

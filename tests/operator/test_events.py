@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from finetune_api.reasons import AttemptOutcome, ConditionType, reason_of
-from finetune_api.status import AttemptStatus, JobStatus, with_condition
+from finetune_api.status import AttemptStatus, FailureStatus, JobStatus, with_condition
 from finetune_operator.events import events_between
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,3 +44,21 @@ def test_the_end_of_an_attempt_and_the_next_one_are_told_in_order() -> None:
 def test_what_only_tools_read_is_not_told() -> None:
     assert events_between(JobStatus(), saying(ConditionType.RECONCILING, "Preparing")) == ()
     assert events_between(JobStatus(), saying(ConditionType.STALLED, "JobFailed", message="x")) == ()
+
+
+def test_the_end_of_an_attempt_names_the_place_of_its_cause_before_anything_that_may_be_cut() -> None:
+    cause = FailureStatus(reason="Crashed", rank=3, pod="arc-0-1", node="gpu-7", step=120, exit_code=137)
+    before = JobStatus(attempts=(AttemptStatus(number=0, nodes=2),))
+    ended = AttemptStatus(number=0, nodes=2, outcome=AttemptOutcome.FAILURE, message="boom")
+    (event,) = events_between(before, JobStatus(attempts=(ended,), failure=cause))
+    assert event.message == (
+        "Attempt 0 ended as Failure at rank 3, pod arc-0-1, node gpu-7, step 120, exit code 137: boom"
+    )
+
+
+def test_a_cause_from_before_is_not_that_of_a_later_end() -> None:
+    cause = FailureStatus(reason="Crashed", rank=3)
+    before = JobStatus(attempts=(AttemptStatus(number=0, nodes=2),), failure=cause)
+    ended = AttemptStatus(number=0, nodes=2, outcome=AttemptOutcome.CANCELLED, reason="Resized", message="4 now.")
+    (event,) = events_between(before, JobStatus(attempts=(ended,), failure=cause))
+    assert (event.message, event.warning) == ("Attempt 0 ended as Cancelled: 4 now.", False)

@@ -36,7 +36,7 @@ def _names(part: Any) -> list[str]:
     return [field.alias for field in part.model_fields.values()]
 
 
-REASONS = st.sampled_from(["Hang", ALREADY_COMPLETE, "x" * 128, "x" * 500])
+REASONS = st.sampled_from(["Hang", "PreflightFailed", "Superseded", ALREADY_COMPLETE, "x" * 128, "x" * 500])
 WORDS = st.fixed_dictionaries(
     {"outcome": LIKELY},
     optional={
@@ -45,6 +45,9 @@ WORDS = st.fixed_dictionaries(
         "reason": REASONS,
         "progress": _any_of("firstStep", *_names(ProgressStatus)),
         "dataset": _any_of(*_names(DatasetStatus)),
+        "hang": _any_of("beats", "frozen"),
+        "suspects": st.lists(COUNTS, max_size=4) | ANYTHING,
+        "claimedAttempt": COUNTS,
     },
 )
 MIXED = st.fixed_dictionaries({"outcome": LIKELY | ANYTHING}, optional={"message": ANYTHING, "reason": ANYTHING})
@@ -84,10 +87,11 @@ def test_no_last_words_keep_a_job_from_being_planned(told: str, code: int, role:
     ],
 )
 def test_an_implausible_number_is_passed_over_and_the_rest_believed(told: str) -> None:
+    """The rank is that of the pod's only process."""
     cluster = hear(told, 1, inline_job(runPolicy={"maxRestarts": 0}), TRAINER_ROLE)
     failure = cluster.status.failure
     assert failure is not None
-    assert (failure.reason, failure.rank, failure.step, failure.exit_code) == ("Crashed", None, None, 1)
+    assert (failure.reason, failure.rank, failure.step, failure.exit_code) == ("Crashed", 0, None, 1)
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "0999-01-01T00:00:00Z"])

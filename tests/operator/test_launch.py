@@ -53,6 +53,11 @@ def test_the_launcher_reads_what_the_plan_says() -> None:
     assert (launch.master_addr, launch.master_port) == (PLAN.master_addr, PLAN.master_port)
 
 
+def test_a_time_for_steps_reaches_the_launcher_and_otherwise_is_left_to_it() -> None:
+    assert read_by_node(replace(PLAN, step_timeout=90), 1).step_timeout == 90.0
+    assert read_by_node(PLAN, 1).step_timeout is None
+
+
 def test_what_is_not_given_is_left_to_the_launcher() -> None:
     launch = read_by_node(PLAN, 0)
     assert (launch.resume_from, launch.code, launch.progress_port, launch.termination_log) == (None,) * 4
@@ -65,3 +70,13 @@ def test_the_same_plan_always_gives_the_same_description() -> None:
 def test_the_environment_is_the_plans_with_the_working_directory_kept_off_the_path() -> None:
     role = build_app(replace(PLAN, environment={"A": "1"})).roles[0]
     assert role.env == {"PYTHONSAFEPATH": "1", "A": "1"}
+
+
+def test_preflight_is_left_to_the_launcher_unless_the_plan_decides() -> None:
+    wanted = [read_by_node(replace(PLAN, preflight=choice), 1).wants_preflight for choice in (None, True, False)]
+    assert wanted == [True, True, False]
+    assert not read_by_node(replace(PLAN, nodes=1), 0).wants_preflight
+
+
+def test_the_names_of_all_nodes_reach_the_launcher_as_they_are() -> None:
+    assert read_by_node(replace(PLAN, peers="arc-easy-4-{rank}.arc-easy"), 2).peers == "arc-easy-4-{rank}.arc-easy"

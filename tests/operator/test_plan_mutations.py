@@ -6,15 +6,25 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from support.exploring import HISTORIES, explore
-from support.plan_laws import LawBroken
-from support.plan_mutations import MUTATIONS, Mutation
+from support.attempt_mutations import ATTEMPT_MUTATIONS
+from support.exploring import HISTORIES, PLACING_HISTORIES, explore
+from support.plan_case import LawBroken, Mutation
+from support.plan_mutations import MUTATIONS
 
 EXAMPLES = 400
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.planner.__name__)
 def test_a_mistaken_plan_breaks_its_law(mutation: Mutation) -> None:
+    _explore(mutation, HISTORIES)
+
+
+@pytest.mark.parametrize("mutation", ATTEMPT_MUTATIONS, ids=lambda one: one.planner.__name__)
+def test_a_plan_that_treats_attempts_wrongly_breaks_its_law(mutation: Mutation) -> None:
+    _explore(mutation, PLACING_HISTORIES)
+
+
+def _explore(mutation: Mutation, histories: dict[str, Any]) -> None:
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -24,7 +34,7 @@ def test_a_mistaken_plan_breaks_its_law(mutation: Mutation) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(**HISTORIES)
+    @given(**histories)
     def walk(chosen: int, steps: list[Any]) -> None:
         explore(mutation.planner, chosen, steps, Counter(), laws=[mutation.law])
 

@@ -93,6 +93,7 @@ def test_pods_are_removed_by_deletion_eviction_and_disruption() -> None:
     assert seen({"phase": "Running"}, deletionTimestamp="2026-01-01T00:00:00Z").removed
     assert seen({"phase": "Failed", "reason": "Evicted"}).removed
     assert seen({"phase": "Failed", "conditions": [target]}).removed
+    assert seen({"phase": "Failed", "conditions": [{"type": "TerminationTarget", "status": "True"}]}).removed
     assert not seen({"phase": "Failed"}).removed
 
 

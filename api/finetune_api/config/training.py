@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from finetune_api.config.data import Loader, Loaders
 from finetune_api.config.fsdp import FSDPConfig
@@ -14,6 +14,7 @@ from finetune_api.config.optimizer import Optimizer
 from finetune_api.config.scheduler import Scheduler
 from finetune_api.config.section import Section
 from finetune_api.durations import Duration
+from finetune_api.sizes import parse_size
 
 
 def _positive(duration: Duration) -> Duration:
@@ -35,6 +36,7 @@ def _all_or_some(batches: int) -> int:
 
 
 Positive = Annotated[Duration, AfterValidator(_positive)]
+ByteCount = Annotated[int, BeforeValidator(parse_size)]
 LOADER_KEYS = ("train_loader", "eval_loader", "eval_loaders")
 
 
@@ -72,7 +74,9 @@ class TrainingConfig(Section):
         default="amp_bf16", description="What is computed in low precision; weights stay in fp32."
     )
     fsdp_config: FSDPConfig | None = Field(default=None, description="Sharding over the ranks; unset: replicated.")
-    dist_timeout: float = Field(default=600.0, gt=0, description="Seconds a collective may take.")
+    dist_timeout: float = Field(
+        default=600.0, gt=0, description="Seconds for which ranks wait for each other in a step."
+    )
     accumulate_train_batch_on_tokens: Literal[True] = Field(
         default=True, description="The loss is a mean over target tokens of the global batch; must be true."
     )
@@ -91,6 +95,11 @@ class TrainingConfig(Section):
     save_interval: Positive = Field(default=Duration(1000, "ba"), description="Time between checkpoints.")
     save_num_checkpoints_to_keep: int = Field(
         default=-1, ge=-1, description="How many are kept; -1: all. The newest is never deleted."
+    )
+    save_max_bytes: ByteCount | None = Field(
+        default=None,
+        description="Bytes, or an amount such as 20GiB, that checkpoints may take together: the oldest go first, the "
+        "newest never. One more is there while it is written.",
     )
     save_weights_only: bool = Field(default=False, description="Whether optimizer state is left out.")
     load_path: str | None = Field(default=None, min_length=1, description="A checkpoint to start from.")

@@ -14,13 +14,27 @@ REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def _check_affinity(affinity: object) -> None:
-    """Hold an affinity to the form that lets the operator add a term of its own; the API server judges the rest."""
-    to_pods = affinity.get("podAffinity") if isinstance(affinity, dict) else None
-    if to_pods is not None and not isinstance(to_pods, dict):
-        raise ValueError("podAffinity is not a mapping; write it as in a pod")
-    required = to_pods.get(REQUIRED) if to_pods else None
-    if required is not None and not isinstance(required, list):
-        raise ValueError(f"podAffinity.{REQUIRED} is not a list; write it as in a pod")
+    """Hold an affinity to the form that lets the operator add terms of its own; the API server judges the rest."""
+    found = affinity if isinstance(affinity, dict) else {}
+    to_pods = _mapping(found.get("podAffinity"), "podAffinity")
+    _list(to_pods.get(REQUIRED), f"podAffinity.{REQUIRED}")
+    to_nodes = _mapping(found.get("nodeAffinity"), "nodeAffinity")
+    required = _mapping(to_nodes.get(REQUIRED), f"nodeAffinity.{REQUIRED}")
+    place = f"nodeAffinity.{REQUIRED}.nodeSelectorTerms"
+    for index, term in enumerate(_list(required.get("nodeSelectorTerms"), place)):
+        _list(_mapping(term, f"{place}[{index}]").get("matchFields"), f"{place}[{index}].matchFields")
+
+
+def _mapping(value: object, place: str) -> dict[str, object]:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{place} is not a mapping; write it as in a pod")
+    return value or {}
+
+
+def _list(value: object, place: str) -> list[object]:
+    if value is not None and not isinstance(value, list):
+        raise ValueError(f"{place} is not a list; write it as in a pod")
+    return value or []
 
 
 Affinity = Annotated[RawObject, checked(_check_affinity)]
@@ -36,9 +50,9 @@ class Resources(Part):
 
 
 class Elastic(Part):
-    """Bounds within which the number of nodes may be changed; each attempt takes the number that stands then."""
+    """Bounds within which the number of nodes may change, by `nodes` or where not all of them can be had."""
 
-    min_nodes: Count = Field(description="Fewest nodes a run may continue on.")
+    min_nodes: Count = Field(description="Fewest nodes a run may continue on when no more can be had.")
     max_nodes: Count = Field(description="Most nodes a run may use.")
 
 
@@ -63,7 +77,15 @@ class RunPolicy(Part):
         default=None, description="How long pods may wait to be scheduled and pulled; unset: for ever."
     )
     step_timeout_seconds: Seconds | None = Field(
-        default=None, description="Reserved: how long a run may take for a step. It has no effect yet."
+        default=None,
+        description="Longest time for an optimizer step; a run that exceeds it hangs: the attempt ends, naming the "
+        "rank that fell silent. The first step of an attempt, saves, evaluations and loading have longer bounds of "
+        "their own; unset: ten times the longest step measured, at least two minutes.",
+    )
+    preflight: bool | None = Field(
+        default=None,
+        description="Whether nodes and the network between them are looked at before each attempt trains; unset: with "
+        "more than one node.",
     )
     ttl_seconds_after_finished: TimeToLive = Field(
         default_factory=TimeToLive, description="When children of a finished job are deleted."
@@ -77,7 +99,8 @@ class RunPolicy(Part):
         "still run, unless a deadline ended the job.",
     )
     grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
-        default=120, description="Time to save a checkpoint after SIGTERM."
+        default=120,
+        description="Time to save a checkpoint after SIGTERM; an attempt gets more when earlier ones saved slowly.",
     )
 
 

@@ -12,7 +12,9 @@ from finetune_api.status.conditions import (
 )
 from finetune_api.status.model import (
     ATTEMPTS_KEPT,
+    LONGEST_GRACE,
     NEVER_OBSERVED,
+    NODES_AVOIDED,
     AttemptStatus,
     DatasetStatus,
     FailureStatus,
@@ -24,7 +26,9 @@ from finetune_api.status.model import (
 
 __all__ = [
     "ATTEMPTS_KEPT",
+    "LONGEST_GRACE",
     "NEVER_OBSERVED",
+    "NODES_AVOIDED",
     "AttemptStatus",
     "Condition",
     "Conditions",

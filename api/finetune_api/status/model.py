@@ -7,22 +7,54 @@ from pydantic import Field
 
 from finetune_api.reasons import AttemptOutcome, State
 from finetune_api.status.conditions import Condition
-from finetune_api.status.part import Amount, Line, Measured, Message, Number, Percentage, StatusPart, Timestamp, Word
+from finetune_api.status.part import (
+    Amount,
+    Duration,
+    Line,
+    Measured,
+    Message,
+    Number,
+    Percentage,
+    StatusPart,
+    Timestamp,
+    Trace,
+    Word,
+)
 
 ATTEMPTS_KEPT: Final = 10
+NODES_AVOIDED: Final = 10
+LONGEST_GRACE: Final = 3600
+"""Seconds; no pod is given longer to save."""
 NEVER_OBSERVED: Final = -1
 """`observedGeneration` of a job that no operator has seen; the API server fills it in."""
+
+
+Nodes = Annotated[int, Field(ge=1, le=1000)]
 
 
 class AttemptStatus(StatusPart):
     """One attempt at the run: a group of pods that start and end together."""
 
     number: Number = Field(description="Counts from 0; part of the names of its pods.")
-    nodes: Annotated[int, Field(ge=1, le=1000)] = Field(description="Pods of the attempt.")
+    nodes: Nodes = Field(description="Pods of the attempt.")
+    wanted_nodes: Nodes | None = Field(
+        default=None, description="spec.nodes when the attempt was decided; with elastic it may have fewer."
+    )
+    grace_seconds: Annotated[int, Field(ge=0, le=LONGEST_GRACE)] | None = Field(
+        default=None,
+        description="Time its pods have to save after SIGTERM: runPolicy.gracePeriodSeconds, or more where saves were "
+        "seen to need it.",
+    )
+    avoided_nodes: Annotated[tuple[Word, ...], Field(max_length=NODES_AVOIDED)] | None = Field(
+        default=None, description="Nodes on which none of its pods is placed, as earlier attempts failed there."
+    )
     start_time: Timestamp | None = Field(
         default=None, description="When its pods were to be created; unset: decided, and its turn has not come."
     )
     running_time: Timestamp | None = Field(default=None, description="When all its pods ran.")
+    ending_time: Timestamp | None = Field(
+        default=None, description="When a pod was first seen to have ended, while others could still tell why."
+    )
     end_time: Timestamp | None = Field(default=None, description="When it was over; unset: it is not.")
     outcome: AttemptOutcome | None = Field(
         default=None, description="What it counts as: only Failure and Hang use up runPolicy.maxRestarts."
@@ -58,6 +90,8 @@ class ProgressStatus(StatusPart):
     )
     last_checkpoint_step: Number | None = Field(default=None, description="Step of the newest checkpoint.")
     last_step_time: Timestamp | None = Field(default=None, description="When the last step was finished.")
+    save_seconds: Duration | None = Field(default=None, description="Longest save of the attempt so far.")
+    step_seconds: Duration | None = Field(default=None, description="Longest step of the attempt after its first.")
 
 
 class OutputsStatus(StatusPart):
@@ -71,7 +105,7 @@ class OutputsStatus(StatusPart):
 
 
 class FailureStatus(StatusPart):
-    """The cause of the last failed attempt, of all its pods the one that failed first."""
+    """The cause of the last attempt that did not end well, of all its pods the one that failed first."""
 
     reason: Word = Field(description="CamelCase word for the cause.")
     rank: Number | None = Field(default=None, description="The rank that failed first.")
@@ -80,6 +114,12 @@ class FailureStatus(StatusPart):
     step: Number | None = Field(default=None, description="The last step that rank finished.")
     exit_code: Annotated[int, Field(ge=-255, le=255)] | None = Field(default=None, description="Its exit code.")
     message: Message = Field(default="", description="What is wrong, where, and what to do.")
+    traceback: Trace | None = Field(default=None, description="The end of its traceback or, of a hang, of its stack.")
+
+    def where(self) -> str:
+        """Return where it happened in a few words, as far as that is known."""
+        places = {"rank": self.rank, "pod": self.pod, "node": self.node, "step": self.step, "exit code": self.exit_code}
+        return ", ".join(f"{name} {value}" for name, value in places.items() if value is not None)
 
 
 class FrozenStatus(StatusPart):
@@ -109,6 +149,9 @@ class JobStatus(StatusPart):
     prepare_disruptions: Number = Field(
         default=0, description="How often the pod that prepares was taken away before it had finished."
     )
+    prepare_retry_time: Timestamp | None = Field(
+        default=None, description="When the pod that prepares was last found to need another in its place."
+    )
     active_seconds: Number = Field(
         default=0, description="Running time of all ended attempts; runPolicy.activeDeadlineSeconds bounds it."
     )
@@ -118,7 +161,9 @@ class JobStatus(StatusPart):
     dataset: DatasetStatus | None = Field(default=None, description="The prepared dataset.")
     progress: ProgressStatus | None = Field(default=None, description="How far training is.")
     outputs: OutputsStatus | None = Field(default=None, description="What the run left on the output volume.")
-    failure: FailureStatus | None = Field(default=None, description="The cause of the last failed attempt.")
+    failure: FailureStatus | None = Field(
+        default=None, description="The cause of the last attempt that did not end well."
+    )
     frozen: FrozenStatus | None = Field(default=None, description="What every attempt uses.")
 
     @classmethod

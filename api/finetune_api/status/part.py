@@ -73,6 +73,9 @@ Measured = Annotated[float, AfterValidator(_rounded)]
 Amount = Annotated[float, Field(ge=0), AfterValidator(_rounded)]
 """A measured number that is not negative."""
 
+Duration = Annotated[float, Field(ge=0, le=86400), AfterValidator(_rounded)]
+"""Seconds, at most a day."""
+
 Percentage = Annotated[float, Field(ge=0, le=100), AfterValidator(_rounded)]
 
 Number = Annotated[int, Field(ge=0, le=_LARGEST)]
@@ -98,3 +101,18 @@ Line = Annotated[str, Field(max_length=1024), _cut(1024)]
 
 Message = Annotated[str, Field(max_length=8192), _cut(8192)]
 """Sentences for a person; longer ones are cut."""
+
+_TRACE_LINES: Final = 30
+_TRACE_LENGTH: Final = 2000
+
+
+def _end(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    lines = value.encode(errors="replace").decode().rstrip().splitlines()
+    text = "\n".join(lines[-_TRACE_LINES:])
+    return text if len(text) <= _TRACE_LENGTH else f"…{text[1 - _TRACE_LENGTH :]}"
+
+
+Trace = Annotated[str, Field(max_length=_TRACE_LENGTH), BeforeValidator(_end)]
+"""A traceback; of a longer one the end is kept, where the error stands."""

@@ -76,7 +76,15 @@ def _attempts(job: JobView, now: datetime) -> list[Text]:
     header = ("#", "NODES", "STEPS", "TIME", "OUTCOME", "REASON", "MESSAGE")
     newest = job.status.attempts[-1]
     rows = [_attempt(job, attempt, attempt is newest, now) for attempt in job.status.attempts]
-    return in_columns(rows, header)
+    return in_columns(rows, header) + ([] if job.over else _granted(newest))
+
+
+def _granted(newest: AttemptStatus) -> list[Text]:
+    """What the newest attempt has that the job does not ask for."""
+    avoided = newest.avoided_nodes or ()
+    words = [f"avoids {'node' if len(avoided) == 1 else 'nodes'} {', '.join(avoided)}"] if avoided else []
+    words += [f"{newest.grace_seconds} s to save"] if newest.grace_seconds is not None else []
+    return [text(f"attempt {newest.number}: {', '.join(words)}", "dim")] if words else []
 
 
 def _attempt(job: JobView, attempt: AttemptStatus, newest: bool, now: datetime) -> Sequence[str | Text]:
@@ -87,13 +95,19 @@ def _attempt(job: JobView, attempt: AttemptStatus, newest: bool, now: datetime) 
     outcome = attempt.outcome.value if attempt.outcome else ("Running" if attempt.running_time else "Starting")
     return (
         str(attempt.number),
-        str(attempt.nodes),
+        _nodes(attempt),
         f"{first} to {last}" if last is not None else f"from {first}",
         age(attempt.start_time, attempt.end_time or now),
         state_text(outcome),
         attempt.reason or NOTHING,
         _one_line(attempt.message or ""),
     )
+
+
+def _nodes(attempt: AttemptStatus) -> str:
+    """Fewer than were wanted are told as such."""
+    wanted = attempt.wanted_nodes
+    return str(attempt.nodes) if wanted in (None, attempt.nodes) else f"{attempt.nodes} of {wanted}"
 
 
 def _conditions(conditions: Sequence[Condition], now: datetime) -> list[Text]:
@@ -117,13 +131,11 @@ def _failure(job: JobView, traceback: str | None) -> list[Text]:
     failure = job.status.failure
     if failure is None or job.complete:
         return []
-    places = {"rank": failure.rank, "pod": failure.pod, "on node": failure.node, "step": failure.step}
-    where = [f"{name} {value}" for name, value in places.items() if value is not None]
-    where += [f"exit code {failure.exit_code}"] if failure.exit_code is not None else []
-    first = Text(failure.reason, "bold red").append(f": {', '.join(where)}" if where else "", "")
+    where = failure.where()
+    first = Text(failure.reason, "bold red").append(f": {where}" if where else "", "")
     said = [text(line) for line in failure.message.splitlines()]
-    trace = [text(line, "dim") for line in (traceback or "").rstrip().splitlines()[-_TRACEBACK_LINES:]]
-    return [first, *said, *trace]
+    lines = (traceback or failure.traceback or "").rstrip().splitlines()[-_TRACEBACK_LINES:]
+    return [first, *said, *(text(f"  {line}", "dim") for line in lines)]
 
 
 def _one_line(message: str) -> str:

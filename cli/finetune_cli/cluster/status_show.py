@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from finetune_api.status import FailureStatus
 from finetune_cli.cluster.advice import advice
 from finetune_cli.cluster.conclusion import NO_ANSWER, code_of
 from finetune_cli.cluster.details import job_details
@@ -111,9 +112,14 @@ class StatusShow:
             print_lines(self.console, lines)
 
     async def _traceback(self, job: JobView) -> str | None:
-        """The end of the traceback that the failed pod left, while there is such a pod."""
+        """The end of the traceback: that of the failed pod's own words while it is there, and of the status after."""
         failure = job.status.failure
-        if failure is None or failure.pod is None or job.complete:
+        if failure is None or job.complete:
+            return None
+        return await self._told(job, failure) or failure.traceback
+
+    async def _told(self, job: JobView, failure: FailureStatus) -> str | None:
+        if failure.pod is None:
             return None
         try:
             body = await find_pod(self.client, job.namespace, failure.pod)

@@ -5,6 +5,7 @@ from typing import Final
 
 from finetune_api.job.policies import REQUIRED
 from finetune_api.names import ATTEMPT_LABEL, JOB_UID_LABEL
+from finetune_operator.children.avoidance import avoiding
 from finetune_operator.children.blueprint import Blueprint, Body
 from finetune_operator.children.volumes import OUTPUT, SCRATCH
 from finetune_operator.settings import PodSettings
@@ -74,8 +75,11 @@ def container(job: Blueprint, name: str, command: Sequence[str], env: Sequence[B
     }
 
 
-def pod_spec(job: Blueprint) -> Body:
-    """Return what all pod specs share; containers and volumes are still to come."""
+def pod_spec(job: Blueprint, grace: int | None = None) -> Body:
+    """Return what all pod specs share; containers and volumes are still to come.
+
+    `grace`: seconds between SIGTERM and SIGKILL; None: the job's own.
+    """
     spec = job.spec
     scheduling = spec.scheduling
     own_secrets = (secret.name for secret in spec.image_pull_secrets)
@@ -94,18 +98,19 @@ def pod_spec(job: Blueprint) -> Body:
         # As process 1 of its own namespace, a program that has not yet set its handlers would not even notice SIGTERM.
         "shareProcessNamespace": True,
         "securityContext": pod_security(job.settings.pods),
-        "terminationGracePeriodSeconds": spec.run_policy.grace_period_seconds,
+        "terminationGracePeriodSeconds": spec.run_policy.grace_period_seconds if grace is None else grace,
         **{key: value for key, value in optional.items() if value},
     }
 
 
-def placement(job: Blueprint, attempt: int) -> Body:
-    """Return where the training pods of an attempt may run."""
+def placement(job: Blueprint, attempt: int, avoided: Sequence[str] = ()) -> Body:
+    """Return where the training pods of an attempt may run: on none of the nodes `avoided`."""
     scheduling = job.spec.scheduling
+    affinity = _together(job, attempt) if scheduling.topology_key else dict(scheduling.affinity)
     optional: Body = {
         "nodeSelector": dict(scheduling.node_selector),
         "tolerations": [one.model_dump(mode="json") for one in scheduling.tolerations],
-        "affinity": _together(job, attempt) if scheduling.topology_key else dict(scheduling.affinity),
+        "affinity": avoiding(affinity, avoided),
     }
     return {key: value for key, value in optional.items() if value}
 

@@ -1,12 +1,13 @@
 """The pods of one attempt, rendered from the role that runs on a laptop too."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from torchx.specs import Role, macros
 
 from finetune_api.job.pods import EnvVar, Sidecar, VolumeMount
-from finetune_api.names import master_address, service_name, training_pod_labels, training_pod_name
+from finetune_api.names import master_address, peer_addresses, service_name, training_pod_labels, training_pod_name
 from finetune_operator.children.blueprint import Blueprint, Body
 from finetune_operator.children.config_map import CONFIG_FILE
 from finetune_operator.children.gang import Gang, gang_of
@@ -35,14 +36,29 @@ SAVING_MARGIN = 5
 """Seconds of the grace period that the launcher keeps for its own last words."""
 
 
-def build_training_pods(job: Blueprint, attempt: int, nodes: int) -> list[Body]:
+@dataclass(frozen=True)
+class Terms:
+    """What one attempt has been granted."""
+
+    grace: int | None = None
+    """Seconds between SIGTERM and SIGKILL; None: the job's own."""
+    avoided: tuple[str, ...] = ()
+    """Nodes on which none of its pods may run."""
+
+
+AS_THE_JOB_SAYS: Final = Terms()
+
+
+def build_training_pods(job: Blueprint, attempt: int, nodes: int, terms: Terms = AS_THE_JOB_SAYS) -> list[Body]:
     """Build the pods of an attempt, by rank."""
-    (role,) = build_app(launch_plan(job, attempt, nodes)).roles
+    grace = job.spec.run_policy.grace_period_seconds if terms.grace is None else terms.grace
+    (role,) = build_app(launch_plan(job, attempt, nodes, grace)).roles
     gang = gang_of(job, attempt, nodes)
-    return [_pod(job, _for_node(role, rank), gang, attempt, rank) for rank in range(nodes)]
+    shared = {**pod_spec(job, grace), **placement(job, attempt, terms.avoided)}
+    return [_pod(job, _for_node(role, rank), gang, attempt, rank, shared) for rank in range(nodes)]
 
 
-def launch_plan(job: Blueprint, attempt: int, nodes: int) -> LaunchPlan:
+def launch_plan(job: Blueprint, attempt: int, nodes: int, grace: int) -> LaunchPlan:
     """Describe an attempt with the paths that its pods see."""
     spec = job.spec
     return LaunchPlan(
@@ -60,7 +76,10 @@ def launch_plan(job: Blueprint, attempt: int, nodes: int) -> LaunchPlan:
         resume_from=spec.output.resume_from,
         code=CODE if spec.code else None,
         prepare="inline" if job.inline else "done",
-        grace=max(0, spec.run_policy.grace_period_seconds - SAVING_MARGIN),
+        grace=max(0, grace - SAVING_MARGIN),
+        preflight=spec.run_policy.preflight,
+        peers=peer_addresses(job.name, attempt) if nodes > 1 else None,
+        step_timeout=spec.run_policy.step_timeout_seconds,
         progress_port=job.settings.network.progress_port,
         termination_log=TERMINATION_LOG,
         image=job.image,
@@ -80,7 +99,7 @@ def _for_node(role: Role, rank: int) -> Role:
     return replace(role, args=[values.substitute(argument) for argument in role.args])
 
 
-def _pod(job: Blueprint, role: Role, gang: Gang, attempt: int, rank: int) -> Body:
+def _pod(job: Blueprint, role: Role, gang: Gang, attempt: int, rank: int, shared: Body) -> Body:
     template = job.spec.pod_template
     volumes, mounts = bodies(volumes_of(job))
     mounts += [_mount(mount) for mount in template.volume_mounts]
@@ -92,8 +111,7 @@ def _pod(job: Blueprint, role: Role, gang: Gang, attempt: int, rank: int) -> Bod
         "metadata": job.metadata(name, _labels(job, gang, attempt, rank)) | {"annotations": _annotations(job, gang)},
         "spec": {
             **({"schedulerName": gang.scheduler} if gang.scheduler else {}),
-            **pod_spec(job),
-            **placement(job, attempt),
+            **shared,
             "hostname": name,
             "subdomain": service_name(job.name),
             **({"initContainers": sidecars} if sidecars else {}),

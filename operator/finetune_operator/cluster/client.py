@@ -12,11 +12,11 @@ from finetune_operator.cluster import access as access_of
 from finetune_operator.cluster import kubeconfig
 from finetune_operator.cluster.access import Login
 from finetune_operator.cluster.connection import Connection
-from finetune_operator.cluster.errors import ApiError, LoginError, Unreachable
+from finetune_operator.cluster.errors import ApiError, Fenced, LoginError, Unreachable
 from finetune_operator.cluster.resources import PODS, Resource
 from finetune_operator.cluster.watch_lines import events_of, lines_of
 
-__all__ = ["ApiError", "Body", "Client", "Listing", "LoginError", "Unreachable"]
+__all__ = ["ApiError", "Body", "Client", "Fenced", "Listing", "LoginError", "Unreachable"]
 
 Body = dict[str, Any]
 
@@ -76,6 +76,10 @@ class Client:
     def requests(self) -> Mapping[tuple[str, str], int]:
         """How many requests were sent, by verb and plural name."""
         return self._connection.requests
+
+    def guard(self, guard: Callable[[], None]) -> None:
+        """Ask `guard` before anything is changed from now on; it raises Fenced when that is over."""
+        self._connection.guard = guard
 
     async def __aenter__(self) -> Self:
         return self

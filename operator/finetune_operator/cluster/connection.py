@@ -3,15 +3,15 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
 
 from finetune_operator.cluster.access import Access, Login
-from finetune_operator.cluster.errors import Unreachable, answer_error
+from finetune_operator.cluster.errors import LoginError, Unreachable, answer_error
 from finetune_operator.cluster.resources import Resource
 
 Body = dict[str, Any]
@@ -30,6 +30,8 @@ class Connection:
         self._logging_in = asyncio.Lock()
         self.requests: dict[tuple[str, str], int] = {}
         """How many requests were sent, by verb and plural name."""
+        self.guard: Callable[[], None] = lambda: None
+        """Raises Fenced when nothing may be changed any more."""
 
     async def close(self) -> None:
         """End all connections."""
@@ -48,9 +50,7 @@ class Connection:
         headers |= {"Content-Type": content_type} if data is not None else {}
         async with self.answer(method, resource, path, params or {}, data, headers, verb=verb) as got:
             text = await self.text(got)
-        found = json.loads(text)
-        assert isinstance(found, dict)
-        return found
+        return self._document(text)
 
     @asynccontextmanager
     async def answer(
@@ -81,11 +81,14 @@ class Connection:
             self._session = self._open()
         authorization = used.authorization()
         sent = {**headers, **({"Authorization": authorization} if authorization else {})}
+        reads = method == "GET"
+        if not reads:
+            self.guard()
         try:
             return await self._session.request(
                 method, used.server + path, params=params, data=data, headers=sent, timeout=timeout,
                 ssl=used.tls if used.tls is not None else True, server_hostname=used.tls_name,
-                proxy=used.proxy_used, allow_redirects=False,
+                proxy=used.proxy_used, allow_redirects=False, trace_request_ctx=reads,
             )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
             raise self._unreachable(error) from error
@@ -106,18 +109,44 @@ class Connection:
         why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
         return Unreachable(f"the API server at {self.access.server} cannot be reached: {why}")
 
+    def _document(self, text: str) -> Body:
+        """What is cut off or comes from something else on the way is as good as no answer."""
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise Unreachable(f"the API server at {self.access.server} did not answer with a whole JSON object")
+        return found
+
     async def _renewed(self, used: Access) -> Access:
         """Log in again, unless another request has done so meanwhile."""
         async with self._logging_in:
             if self.access is used:
-                self.access = await asyncio.to_thread(self.login)
+                try:
+                    self.access = await asyncio.to_thread(self.login)
+                except LoginError as error:  # we were logged in once, so this may pass
+                    raise Unreachable(f"the API server at {used.server} wants a new login: {error}") from error
         return self.access
 
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
             headers={"User-Agent": self._agent, "Accept": "application/json"},
+            trace_configs=[self._last_look()],
         )
+
+    def _last_look(self) -> aiohttp.TraceConfig:
+        """Ask the guard once more when a connection is there: a stopped process may wake up while it is made."""
+
+        async def connected(_: aiohttp.ClientSession, about: SimpleNamespace, __: Any) -> None:
+            if not about.trace_request_ctx:
+                self.guard()
+
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(connected)
+        trace.on_connection_reuseconn.append(connected)
+        return trace
 
     def _count(self, verb: str, resource: Resource) -> None:
         key = verb, resource.plural

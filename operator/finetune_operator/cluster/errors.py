@@ -29,6 +29,10 @@ class Unreachable(Exception):
     """No answer at all: no connection, no agreement on TLS, or none in time; the text names the server."""
 
 
+class Fenced(Unreachable):
+    """The request would have changed something, and was not sent: another operator may lead by now."""
+
+
 class LoginError(Exception):
     """No way in: a kubeconfig, a token or a certificate that is missing or cannot be read."""
 

@@ -3,9 +3,11 @@
 from finetune_api.causes import Kind
 from finetune_api.names import training_pod_name
 from finetune_api.reasons import ConditionType
-from finetune_api.status import AttemptStatus
+from finetune_api.status import AttemptStatus, condition_of
 from finetune_operator.attempts import Verdict, judge, missing_pod
+from finetune_operator.policies.grace import grace_of
 from finetune_operator.policies.launch import begin, launch
+from finetune_operator.policies.placement import placement
 from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.restart import settle
 from finetune_operator.seen_pod import SeenPod
@@ -24,10 +26,11 @@ def attempt(view: View) -> View:
     view, newest = _noted(view, newest, pods)
     verdict = judge(pods, _missing(view, newest, pods), view.observed, newest.nodes)
     if verdict is not None:
-        left = _patience(view, verdict, pods)
-        return view.again_after(left).stop() if left > 0 else settle(view, verdict)
+        left = _patience(view, newest, verdict, pods)
+        return _waiting(view, newest, left) if left > 0 else settle(view, verdict)
     if newest.running_time is None:
-        return launch(view, newest)
+        view = placement(view, newest, pods)
+        return view if view.done else launch(view, newest)
     return _training(view, newest).stop()
 
 
@@ -35,10 +38,17 @@ def _training(view: View, newest: AttemptStatus) -> View:
     """A run that does not tell how far it is may train all the same, so this is never a failure."""
     facts = {"attempt": newest.number, "nodes": newest.nodes}
     error = view.observed.progress_error
+    if error is None and view.observed.progress is None and _unreachable(view):
+        return view  # a new operator has yet to ask; the condition stands until it knows better
     if error is None:
         return view.say(ConditionType.RUNNING, "Training", **facts)
     pod = training_pod_name(view.job.name, newest.number, 0)
     return view.say(ConditionType.RUNNING, "ProgressUnreachable", pod=pod, message=error, **facts)
+
+
+def _unreachable(view: View) -> bool:
+    condition = condition_of(view.status.conditions, ConditionType.RUNNING)
+    return condition is not None and condition.reason == "ProgressUnreachable"
 
 
 def _noted(view: View, newest: AttemptStatus, pods: tuple[SeenPod, ...]) -> tuple[View, AttemptStatus]:
@@ -61,12 +71,16 @@ def _missing(view: View, newest: AttemptStatus, pods: tuple[SeenPod, ...]) -> li
     return [missing_pod(training_pod_name(view.job.name, newest.number, rank), newest.number, rank) for rank in absent]
 
 
-def _patience(view: View, verdict: Verdict, pods: tuple[SeenPod, ...]) -> float:
+def _patience(view: View, newest: AttemptStatus, verdict: Verdict, pods: tuple[SeenPod, ...]) -> float:
     """Seconds to wait for the others: an echo may be seen before its cause, and drained ranks save together."""
     if all(pod.terminal or view.observed.lost(pod) for pod in pods) or verdict.pod.finished is None:
         return 0.0
-    windows = {
-        Kind.COMMUNICATION: view.settings.timing.cause_window,
-        Kind.DRAINED: view.spec.run_policy.grace_period_seconds,
-    }
-    return windows.get(verdict.kind, 0) - view.since(verdict.pod.finished)
+    windows = {Kind.COMMUNICATION: view.settings.timing.cause_window, Kind.DRAINED: grace_of(view, newest)}
+    # By the operator's clock: that of a node may be hours away.
+    waited = view.since(newest.ending_time) if newest.ending_time else 0.0
+    return windows.get(verdict.kind, 0) - waited
+
+
+def _waiting(view: View, newest: AttemptStatus, seconds: float) -> View:
+    noticed = amended(newest, ending_time=newest.ending_time or view.now)
+    return view.with_attempt(noticed).again_after(seconds).stop()

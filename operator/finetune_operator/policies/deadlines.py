@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from finetune_api.job.policies import RunPolicy
-from finetune_api.reasons import ConditionType
-from finetune_api.status import condition_of, decisive_condition, is_true
+from finetune_api.reasons import AttemptOutcome, ConditionType
+from finetune_api.status import AttemptStatus, condition_of, decisive_condition, is_true
 from finetune_operator.policies.ending import fail
+from finetune_operator.policies.prepare import next_try
 from finetune_operator.policies.waiting import wait_of
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View
@@ -37,12 +38,34 @@ def _unmade(view: View) -> datetime | None:
     status, attempt = view.status, view.attempt
     if view.spec.run_policy.suspend or is_true(status.conditions, ConditionType.SUSPENDED):
         return None
-    if attempt is not None and attempt.outcome is None:
-        there = len(view.observed.of_attempt(attempt.number)) == attempt.nodes
-        return None if there or attempt.running_time is not None else attempt.start_time
-    if attempt is not None or view.observed.prepare_pod is not None or status.restarts or status.prepare_disruptions:
+    if attempt is None:
+        return _unprepared(view)
+    if attempt.outcome is not None:
         return None
-    return max(moment for moment in (status.start_time, *_turns(view)) if moment) if status.start_time else None
+    there = len(view.observed.of_attempt(attempt.number)) == attempt.nodes
+    return None if there or attempt.running_time is not None else _waits_since(view, attempt)
+
+
+def _unprepared(view: View) -> datetime | None:
+    """Since when the pod that prepares should be there, or another in its place, or those that train after it."""
+    pod, status = view.observed.prepare_pod, view.status
+    if pod is not None and not pod.gone:
+        return None
+    again = next_try(view)
+    tried = status.restarts or status.prepare_disruptions
+    if status.start_time is None or (tried and again is None):
+        return None
+    return max(moment for moment in (status.start_time, again, *_turns(view)) if moment)
+
+
+def _waits_since(view: View, attempt: AttemptStatus) -> datetime | None:
+    """Since when pods wait, also those of attempts that were replaced because theirs never all ran."""
+    since = attempt.start_time
+    for earlier in reversed(view.status.attempts[:-1]):
+        if earlier.outcome is not AttemptOutcome.CANCELLED or earlier.running_time is not None:
+            break
+        since = earlier.start_time or since
+    return since
 
 
 def _turns(view: View) -> list[datetime]:
@@ -82,4 +105,5 @@ def _waiting(view: View) -> list[tuple[SeenPod, datetime]]:
     prepare = view.observed.prepare_pod
     candidates = [*pods, prepare] if prepare else [*pods]
     waiting = (pod for pod in candidates if pod.phase == "Pending" and not pod.deleting and not pod.gone)
-    return [(pod, pod.created) for pod in waiting if pod.created is not None]
+    known = _waits_since(view, view.attempt) if view.attempt else None
+    return [(pod, min(pod.created, known or pod.created)) for pod in waiting if pod.created is not None]

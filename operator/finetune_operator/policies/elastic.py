@@ -9,10 +9,18 @@ def next_nodes(view: View) -> int:
     """Return `spec.nodes`, which may change within `elastic`; of a number that cannot share the global batch equally,
     the next smaller one that can, and where there is none, that of the last attempt.
     """
-    wanted, elastic, last = view.spec.nodes, view.spec.elastic, view.attempt
-    if elastic is None or last is None:
+    wanted, last = view.spec.nodes, view.attempt
+    if view.spec.elastic is None or last is None:
         return wanted
-    return next((nodes for nodes in range(wanted, elastic.min_nodes - 1, -1) if _share(view, nodes)), last.nodes)
+    return fitting_nodes(view, wanted) or last.nodes
+
+
+def fitting_nodes(view: View, most: int) -> int | None:
+    """Return the largest number of nodes, at most `most`, on which an elastic job can go on; None: there is none."""
+    elastic = view.spec.elastic
+    if elastic is None:
+        return None
+    return next((nodes for nodes in range(most, elastic.min_nodes - 1, -1) if _share(view, nodes)), None)
 
 
 def _share(view: View, nodes: int) -> bool:

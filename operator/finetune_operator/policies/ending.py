@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from finetune_api.reasons import ALREADY_COMPLETE, AttemptOutcome, ConditionType
 from finetune_api.status import AttemptStatus, FailureStatus, OutputsStatus
+from finetune_operator.attempts import RESIZED, UNPLACEABLE
 from finetune_operator.children.volumes import OUTPUT
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
@@ -34,10 +35,13 @@ def advanced(attempt: AttemptStatus) -> bool:
 
 
 def fruitless_attempts(view: View, *, only: frozenset[AttemptOutcome] | None = None) -> int:
-    """Count the newest attempts in a row that ended without a new checkpoint, as one of `only` if that is given."""
+    """Count the newest attempts in a row that ended without a new checkpoint, as one of `only` if that is given.
+
+    Those that the operator itself gave up for want of room, or for another number of nodes, say nothing.
+    """
     count = 0
     for attempt in reversed(view.status.attempts):
-        if attempt.outcome is None:
+        if attempt.outcome is None or (attempt.reason in (RESIZED, UNPLACEABLE) and not advanced(attempt)):
             continue
         if advanced(attempt) or (only is not None and attempt.outcome not in only):
             break

@@ -4,24 +4,37 @@ from collections.abc import Sequence
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus
+from finetune_operator.attempts import RESIZED, UNPLACEABLE
 from finetune_operator.children.gang import gang_of
-from finetune_operator.children.training_pods import build_training_pods
+from finetune_operator.children.training_pods import Terms, build_training_pods
 from finetune_operator.decision import Body, Deletion
+from finetune_operator.policies.avoidance import nodes_to_avoid
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.policies.elastic import next_nodes
 from finetune_operator.policies.ending import fail, fruitless_attempts
+from finetune_operator.policies.grace import grace_of, next_grace
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.waiting import say_waiting, wait_for_code
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
 
-def begin(view: View) -> View:
-    """Decide that there is a next attempt; its pods follow once this is recorded or nothing was before it."""
+def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | None = None, claimed: int = 0) -> View:
+    """Decide that there is a next attempt; its pods follow once this is recorded or nothing was before it.
+
+    `nodes`: fewer than are wanted; `avoided`: nodes without pods of it, unless as for the last; `claimed`: the number
+    of an attempt that nobody remembers.
+    """
     last, progress = view.attempt, view.status.progress
-    number = last.number + 1 if last else 0
     first_step = (progress.last_checkpoint_step if progress else None) or 0
-    attempt = AttemptStatus(number=number, nodes=next_nodes(view), first_step=first_step if last else 0)
+    attempt = AttemptStatus(
+        number=max(last.number, claimed) + 1 if last else 0,
+        nodes=nodes or next_nodes(view),
+        wanted_nodes=view.spec.nodes,
+        grace_seconds=next_grace(view),
+        avoided_nodes=(nodes_to_avoid(view) if avoided is None else avoided) or None,
+        first_step=first_step if last else 0,
+    )
     return view.report(attempts=(*view.status.attempts, attempt)[-ATTEMPTS_KEPT:])
 
 
@@ -54,7 +67,8 @@ def launch(view: View, attempt: AttemptStatus) -> View:
 
 def _absent(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> list[Body]:
     names = {pod.name for pod in pods}
-    bodies = build_training_pods(view.plans, attempt.number, attempt.nodes)
+    terms = Terms(grace_of(view, attempt), attempt.avoided_nodes or ())
+    bodies = build_training_pods(view.plans, attempt.number, attempt.nodes, terms)
     return [body for body in bodies if body["metadata"]["name"] not in names]
 
 
@@ -77,5 +91,7 @@ def _removals(view: View, attempt: AttemptStatus, earlier: list[SeenPod]) -> lis
 def _backoff_left(view: View) -> float:
     ended = [one for one in view.status.attempts if one.outcome is not None and one.end_time is not None]
     if not ended or ended[-1].end_time is None or ended[-1].outcome is AttemptOutcome.SUSPENDED:
+        return 0.0
+    if ended[-1].reason in (RESIZED, UNPLACEABLE):
         return 0.0
     return backoff(fruitless_attempts(view), view.settings.timing) - view.since(ended[-1].end_time)

@@ -70,8 +70,8 @@ def _blocked(view: View, seconds: float) -> View:
 def _names(view: View) -> set[tuple[str, str]]:
     """What the job's children are, or will be, called."""
     job = view.job.name
-    attempt = view.attempt.number if view.attempt else 0
-    names = {("Pod", training_pod_name(job, attempt, rank)) for rank in range(view.spec.nodes)}
+    attempt, nodes = (view.attempt.number, view.attempt.nodes) if view.attempt else (0, view.spec.nodes)
+    names = {("Pod", training_pod_name(job, attempt, rank)) for rank in range(nodes)}
     names |= {("Service", service_name(job)), ("NetworkPolicy", network_policy_name(job))}
     names |= {("ConfigMap", config_map_name(job)), ("Pod", prepare_pod_name(job))}
     names |= {("PodGroup", pod_group_name(job, attempt))}

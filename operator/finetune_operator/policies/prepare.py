@@ -1,5 +1,7 @@
 """The prepare pod: data is prepared once, before any training pod exists."""
 
+from datetime import datetime, timedelta
+
 from finetune_api.causes import USER_OUTCOMES
 from finetune_api.names import prepare_pod_name
 from finetune_api.outcomes import Outcome, TerminationMessage, outcome_of_exit
@@ -68,7 +70,12 @@ def _is_recorded(view: View) -> bool:
 def _failed(view: View, pod: SeenPod) -> View:
     said = _words(pod)
     cause = FailureStatus(
-        reason=said.reason, pod=pod.name, node=pod.node, exit_code=pod.exit_code, message=said.message
+        reason=said.reason,
+        pod=pod.name,
+        node=pod.node,
+        exit_code=pod.exit_code,
+        message=said.message,
+        traceback=said.traceback,
     )
     if said.outcome in USER_OUTCOMES:
         view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=said.message)
@@ -79,28 +86,36 @@ def _failed(view: View, pod: SeenPod) -> View:
     if restarts >= view.spec.run_policy.max_restarts:
         view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=said.message)
         return fail(view, "RestartsExhausted", cause, restarts=restarts, message=said.message)
-    view = view.report(restarts=restarts + 1, failure=cause)
-    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=said.message).again_after(0).stop()
+    return _retrying(view.report(restarts=restarts + 1, failure=cause), said.message)
 
 
 def _disrupted(view: View, cause: FailureStatus) -> View:
     """What the cluster did takes nothing from the budget, but may not go on for ever."""
     count = view.status.prepare_disruptions + 1
-    view = view.report(prepare_disruptions=count)
+    view = view.report(prepare_disruptions=count, failure=cause)
     if count >= view.settings.fruitless_disruptions:
         view = view.say(ConditionType.DATASET_PREPARED, "PreparationFailed", message=cause.message)
         return fail(view, "PreparationDisrupted", cause, count=count, message=cause.message)
-    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=cause.message).again_after(0).stop()
+    return _retrying(view, cause.message)
+
+
+def _retrying(view: View, message: str) -> View:
+    view = view.report(prepare_retry_time=view.now)
+    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=message).again_after(0).stop()
+
+
+def next_try(view: View) -> datetime | None:
+    """Return when the pod that prepares is to be made anew; None when there was none, or nobody knows."""
+    since, tries = view.status.prepare_retry_time, view.status.restarts + view.status.prepare_disruptions
+    return since and since + timedelta(seconds=backoff(tries, view.settings.timing))
 
 
 def _replace(view: View, pod: SeenPod | None) -> View:
     if pod is not None and not pod.gone:
         deletion = removal(view, pod)
         return view.deleting([deletion] if deletion else []).stop()
-    since = condition_of(view.recorded.conditions, ConditionType.DATASET_PREPARED)
-    waited = view.since(since.last_transition_time) if since else 0.0
-    tries = view.status.restarts + view.status.prepare_disruptions
-    left = backoff(tries, view.settings.timing) - waited
+    due = next_try(view)
+    left = -view.since(due) if due else 0.0
     return view.again_after(left).stop() if left > 0 else _create(view)
 
 

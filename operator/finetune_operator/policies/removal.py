@@ -1,10 +1,14 @@
 """How one pod is removed, once what it had to say is recorded."""
 
+from typing import Final
+
 from finetune_api.reasons import AttemptOutcome
 from finetune_operator.decision import Deletion
 from finetune_operator.observed import NodeState
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, deletion_of
+
+_SAVING: Final = (AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED)
 
 
 def removal(view: View, pod: SeenPod) -> Deletion | None:
@@ -17,7 +21,7 @@ def removal(view: View, pod: SeenPod) -> Deletion | None:
 
 
 def _grace(view: View, pod: SeenPod) -> int | None:
-    """Survivors of a failure cannot finish a step; those of a drain are saving."""
+    """Survivors of a failure cannot finish a step, nor can those of an incomplete attempt; those of a drain save."""
     attempt = next((one for one in view.status.attempts if one.number == pod.attempt), None)
-    saving = attempt is not None and attempt.outcome in (AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED)
+    saving = attempt is not None and attempt.outcome in _SAVING and attempt.running_time is not None
     return None if saving else view.settings.timing.survivor_grace

@@ -3,13 +3,28 @@
 from typing import Final
 
 from finetune_api.reasons import COUNTED, AttemptOutcome, ConditionType
-from finetune_operator.attempts import SUSPENDING, Verdict
+from finetune_api.status import FailureStatus
+from finetune_operator.attempts import SUPERSEDED, SUSPENDING, Verdict, judge
+from finetune_operator.facts import claimed_attempt_of
+from finetune_operator.policies.avoidance import nodes_to_avoid
 from finetune_operator.policies.ending import complete, end_attempt, fail, fruitless_attempts
 from finetune_operator.policies.launch import begin
-from finetune_operator.view import View
+from finetune_operator.view import View, amended
 
 DISRUPTIONS: Final = frozenset({AttemptOutcome.DISRUPTION, AttemptOutcome.NODE_LOSS})
 """What leaves the budget untouched, but may not go on for ever."""
+_OWN: Final = frozenset({AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED})
+"""Ends that are no failure of anything."""
+_DECISIVE: Final = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.USER_FAILURE})
+
+
+def decisive(view: View) -> Verdict | None:
+    """Return the end of the newest attempt if it stands whatever was asked meanwhile."""
+    attempt = view.attempt
+    if attempt is None or attempt.outcome is not None:
+        return None
+    verdict = judge(view.observed.of_attempt(attempt.number), (), view.observed, attempt.nodes)
+    return verdict if verdict and verdict.outcome in _DECISIVE else None
 
 
 def settle(view: View, verdict: Verdict) -> View:
@@ -18,23 +33,43 @@ def settle(view: View, verdict: Verdict) -> View:
         return complete(view, verdict.pod, verdict.message)
     asked = view.attempt is not None and view.attempt.reason == SUSPENDING
     outcome = AttemptOutcome.SUSPENDED if asked and verdict.outcome in DISRUPTIONS else verdict.outcome
+    cause = _cause(view, verdict)
     view = end_attempt(view, outcome, verdict.reason, verdict.message)
+    if outcome not in _OWN:
+        view = view.report(failure=cause)
     if outcome is AttemptOutcome.USER_FAILURE:
         # The exit code's outcome is one of the table's reasons; a finer reason is kept in the failure.
         said = verdict.pod.message.outcome if verdict.pod.message else verdict.reason
-        return fail(view, said, verdict.failure(), message=verdict.message)
+        return fail(view, said, cause, message=verdict.message)
     if outcome in COUNTED:
         if view.status.restarts >= view.spec.run_policy.max_restarts:
-            facts = {"restarts": view.status.restarts, "message": verdict.message}
-            return fail(view, "RestartsExhausted", verdict.failure(), **facts)
-        view = view.report(restarts=view.status.restarts + 1, failure=verdict.failure())
+            return fail(view, "RestartsExhausted", cause, restarts=view.status.restarts, message=verdict.message)
+        view = view.report(restarts=view.status.restarts + 1)
     fruitless = fruitless_attempts(view, only=DISRUPTIONS)
     if outcome in DISRUPTIONS and fruitless >= view.settings.fruitless_disruptions:
-        return fail(view, "NoProgress", verdict.failure(), count=fruitless, message=verdict.message)
+        return fail(view, "NoProgress", cause, count=fruitless, message=verdict.message)
     return _again(view, verdict)
+
+
+def _cause(view: View, verdict: Verdict) -> FailureStatus:
+    """The cause, with the step that rank 0 last told of this attempt where the pod does not tell its own."""
+    cause, attempt, progress = verdict.failure(view.plans.processes), view.attempt, view.status.progress
+    if cause.step is not None or attempt is None or attempt.start_time is None or progress is None:
+        return cause
+    fresh = progress.last_step_time is not None and progress.last_step_time >= attempt.start_time
+    return amended(cause, step=progress.step) if fresh else cause
 
 
 def _again(view: View, verdict: Verdict) -> View:
     ended = view.attempt.number if view.attempt else 0
     view = view.say(ConditionType.RUNNING, "Restarting", attempt=ended, message=verdict.message)
-    return begin(view).again_after(0).stop()
+    avoided = nodes_to_avoid(view, verdict)
+    return begin(view, avoided=avoided, claimed=_claimed(view, verdict)).again_after(0).stop()
+
+
+def _claimed(view: View, verdict: Verdict) -> int:
+    """The newest attempt that has claimed the output: a job restored without its status counts from 0 again."""
+    if verdict.reason != SUPERSEDED or verdict.pod.attempt is None:
+        return 0
+    pods = view.observed.of_attempt(verdict.pod.attempt)
+    return max((claimed_attempt_of(pod.told) or 0 for pod in pods), default=0)

@@ -1,19 +1,15 @@
 """`runPolicy.suspend`: pods save a checkpoint and leave, and the job waits until it is to go on."""
 
-from typing import Final
-
 from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import condition_of, is_true
-from finetune_operator.attempts import SUSPENDING, Verdict, judge
+from finetune_operator.attempts import SUSPENDING
 from finetune_operator.policies.ending import end_attempt
 from finetune_operator.policies.obstacles import unstalled
 from finetune_operator.policies.prepare import RETRYING
 from finetune_operator.policies.progress import noted_progress
-from finetune_operator.policies.restart import settle
+from finetune_operator.policies.restart import decisive, settle
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended, deletion_of
-
-_DECISIVE: Final = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.USER_FAILURE})
 
 
 def suspend(view: View) -> View:
@@ -22,7 +18,7 @@ def suspend(view: View) -> View:
     if not view.spec.run_policy.suspend:
         leaving = condition is not None and condition.reason != "Resumed"
         return _resumed(view) if leaving else view
-    verdict = _decisive(view)
+    verdict = decisive(view)
     if verdict is not None:
         return settle(view, verdict)
     pods = [pod for pod in _pods(view) if not pod.gone]
@@ -36,15 +32,6 @@ def suspend(view: View) -> View:
 def _pods(view: View) -> list[SeenPod]:
     prepare = view.observed.prepare_pod
     return [*view.observed.pods, *([prepare] if prepare else [])]
-
-
-def _decisive(view: View) -> Verdict | None:
-    """An end that stands whatever was asked meanwhile."""
-    attempt = view.attempt
-    if attempt is None or attempt.outcome is not None:
-        return None
-    verdict = judge(view.observed.of_attempt(attempt.number), (), view.observed, attempt.nodes)
-    return verdict if verdict and verdict.outcome in _DECISIVE else None
 
 
 def _intended(view: View) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from finetune_operator.cluster.client import ApiError, Client
+from finetune_operator.cluster.client import ApiError, Client, Unreachable
 from finetune_operator.cluster.resources import FINETUNE_JOBS, PODS, Resource
 from finetune_operator.runtime.events_poster import EventPoster
 from finetune_operator.runtime.handover import Handover
@@ -26,7 +26,7 @@ from finetune_operator.runtime.reconciler import Reconciler
 from finetune_operator.runtime.resync import INTERVAL, Resync
 from finetune_operator.runtime.scope import Scope
 from finetune_operator.runtime.store import JobKey
-from finetune_operator.runtime.watching import Seen, Watches
+from finetune_operator.runtime.watching import SILENCE, Seen, Watches
 from finetune_operator.runtime.work_queue import Backoff, WorkQueue
 from finetune_operator.runtime.world import World
 from finetune_operator.settings import Settings
@@ -46,6 +46,9 @@ _PATIENCE: Final = 60.0
 """Seconds for an API server that has only just started, or just learned of FinetuneJobs."""
 
 
+_PAUSE: Final = 1.0
+
+
 class Fatal(Exception):
     """The operator cannot do its work; the text says why and what to do."""
 
@@ -60,6 +63,10 @@ class Options:
     health_port: int = 8081
     metrics_port: int = 9090
     workers: int = 16
+    resync: float = INTERVAL
+    """Seconds between lists of everything."""
+    watch_silence: float = SILENCE
+    """Seconds without a word after which a watch is taken to be dead."""
 
 
 class App:
@@ -100,8 +107,10 @@ class App:
             if self._options.lease is not None:
                 # One that waits to lead is as ready as it can be.
                 self._health.ready = True
-                lease = Lease(self._client, *self._options.lease, self._identity, Clock(time.monotonic))
+                await _import_late()  # one that stands by has the time
+                lease = Lease(self._client, *self._options.lease, self._identity, Clock(_since_boot))
                 await lease.acquire()
+                self._client.guard(lease.check)
                 stack.push_async_callback(lease.release)
                 group.create_task(lease.keep())
             self._metrics.leads(True)
@@ -110,13 +119,13 @@ class App:
     async def _start(self, group: asyncio.TaskGroup, stack: AsyncExitStack) -> None:
         resync = Resync(
             self._client, self._world, self._options.scope, look_at=self._queue.add_after,
-            beat=self._health.expect("resync", 3 * INTERVAL),
+            beat=self._health.expect("resync", 3 * max(INTERVAL, self._options.resync)), interval=self._options.resync,
         )  # fmt: skip
         gc.disable()  # a first list makes a great many objects, and no garbage
         await _patiently(resync.first)
         self._health.ready = True
         self._health.check("queue", self._stuck)
-        await asyncio.to_thread(importlib.import_module, _LATE_IMPORT)
+        await _import_late()
         # What is loaded by now stays: looking through it all for garbage, again and again, would hold up the work.
         gc.collect()
         gc.freeze()
@@ -143,7 +152,10 @@ class App:
 
         beat = self._health.expect("watch", _WATCH_SILENCE)
         deliver = Handover(loop, seen).put
-        return Watches(self._client.log_in, self._options.scope, deliver, beat=beat, restarted=restarted)
+        return Watches(
+            self._client.log_in, self._options.scope, deliver, beat=beat, restarted=restarted,
+            silence=self._options.watch_silence,
+        )  # fmt: skip
 
     def _seen(self, resync: Resync, resource: Resource, kind: str | None, body: Body) -> None:
         if kind is None:
@@ -168,6 +180,10 @@ class App:
             raise
 
 
+async def _import_late() -> None:
+    await asyncio.to_thread(importlib.import_module, _LATE_IMPORT)
+
+
 def is_starting(kind: str | None, pod: Body) -> bool:
     """Tell whether a pod has yet to start, and nobody takes it away."""
     waits = (pod.get("status") or {}).get("phase") in (None, "Pending")
@@ -175,16 +191,28 @@ def is_starting(kind: str | None, pod: Body) -> bool:
 
 
 async def _patiently(action: Callable[[], Awaitable[None]]) -> None:
-    """Try again while the API server asks for patience."""
+    """Try again while the API server asks for patience, and for as long as it does not answer at all.
+
+    Who ends because nobody answers is started again by the kubelet, but after ever longer pauses.
+    """
     until = time.monotonic() + _PATIENCE
     while True:
         try:
             return await action()
+        except Unreachable as error:
+            log.warning("waiting for the API server: %s", error)
+            pause = _PAUSE
         except ApiError as error:
             if not error.transient or time.monotonic() > until:
                 raise
             log.info("waiting for the API server: %s", error)
-            await asyncio.sleep(error.retry_after or 1.0)
+            pause = error.retry_after or _PAUSE
+        await asyncio.sleep(pause)
+
+
+def _since_boot() -> float:
+    """Seconds that go on while the machine sleeps, where the system has such a clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 async def _first_of(stop: asyncio.Event, work: Any) -> None:

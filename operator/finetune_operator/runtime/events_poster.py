@@ -48,14 +48,14 @@ class EventPoster:
         self, client: Client, instance: str, now: Callable[[], datetime], busy: Callable[[], bool] = lambda: False
     ) -> None:
         self._client, self._instance, self._now, self._busy = client, instance, now, busy
-        self._queue: deque[tuple[SeenJob, Event]] = deque(maxlen=_QUEUED)
+        self._queue: deque[tuple[SeenJob, Event, datetime]] = deque(maxlen=_QUEUED)
         self._more = asyncio.Event()
         self._series: OrderedDict[tuple[str, Event], Series] = OrderedDict()
 
     def post(self, job: SeenJob, events: Sequence[Event]) -> None:
         """Have Events posted about a job."""
         for event in events:
-            self._queue.append((job, event))
+            self._queue.append((job, event, self._now()))
             self._more.set()
 
     async def work(self) -> None:
@@ -83,9 +83,9 @@ class EventPoster:
 
     async def _post_next(self) -> None:
         """Post the oldest; Events are for people, and nothing that goes wrong with one may end the operator."""
-        job, event = oldest = self._queue[0]
+        job, event, at = oldest = self._queue[0]
         try:
-            await self._post(job, event)
+            await self._post(job, event, at)
         except (ApiError, Unreachable) as error:
             log.warning("an Event could not be posted: %s", error, extra={"job": job.name})
         except Exception:
@@ -94,8 +94,8 @@ class EventPoster:
         if self._queue and self._queue[0] is oldest:
             self._queue.popleft()
 
-    async def _post(self, job: SeenJob, event: Event) -> None:
-        key, now = (job.uid, event), self._now()
+    async def _post(self, job: SeenJob, event: Event, now: datetime) -> None:
+        key = job.uid, event
         series = self._series.get(key)
         if series is not None and now - series.last < _SERIES:
             series.count, series.last = series.count + 1, now
@@ -104,7 +104,11 @@ class EventPoster:
                 await self._client.patch(EVENTS, series.name, told, job.namespace)
             return
         body = event_body(job, event, now, self._instance)
-        await self._client.create(EVENTS, body, job.namespace)
+        try:
+            await self._client.create(EVENTS, body, job.namespace)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":  # its answer was lost: the name tells when it was said
+                raise
         self._series[key] = Series(body["metadata"]["name"], now)
         self._series.move_to_end(key)
         if len(self._series) > _KNOWN:

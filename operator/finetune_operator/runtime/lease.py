@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from finetune_operator.cluster.client import ApiError, Client, Unreachable
+from finetune_operator.cluster.client import ApiError, Client, Fenced, Unreachable
 from finetune_operator.cluster.resources import LEASES
 
 Body = dict[str, Any]
@@ -18,7 +19,9 @@ DURATION: Final = 10.0
 _RENEW: Final = 2.0
 _RETRY: Final = 1.0
 _RELEASE: Final = 1.0
-_GIVE_UP: Final = 7.0
+_LOOK: Final = 1.0
+"""Seconds between looks of one that stands by."""
+_GIVE_UP: Final = 6.0
 """Seconds after the last renewal was asked for at which we stop, whatever is still on its way: the rest of DURATION is
 for leaving, before another may begin."""
 
@@ -60,7 +63,7 @@ class Lease:
                 if not error.transient and error.code != 404:
                     raise
                 log.warning("the lease could not be taken: %s", error)
-            await self._clock.sleep(_RENEW)
+            await self._clock.sleep(_LOOK)
 
     async def keep(self) -> None:
         """Renew until cancelled; raises LeaseLost."""
@@ -74,9 +77,15 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", str(error) or "no answer in time")
                 kept, pause = True, _RETRY  # nobody else has been seen to lead
             if not kept:
+                self._renewed = -math.inf
                 raise LeaseLost("another operator leads now")
             if self._left() <= 0:
                 raise LeaseLost(f"the lease could not be renewed for {_GIVE_UP:g} s")
+
+    def check(self) -> None:
+        """Raise Fenced unless we lead for certain: a process may sleep for any time between two of its instructions."""
+        if self._left() <= 0:
+            raise Fenced("nothing is written any more: another operator may lead by now")
 
     async def release(self) -> None:
         """Let another lead at once."""

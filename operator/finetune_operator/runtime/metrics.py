@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from finetune_api.outcomes import Outcome
 from finetune_api.reasons import REASONS, AttemptOutcome, ConditionType, State
 from finetune_api.status import AttemptStatus, JobStatus
-from finetune_operator.attempts import TABLE
+from finetune_operator.attempts import REASONS_OF_ENDS
 from finetune_operator.children.blueprint import gpus_in
 from finetune_operator.observed import SeenJob
 from finetune_operator.runtime.store import Store
@@ -26,7 +26,7 @@ _WAIT: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 REASONS_COUNTED: Final = frozenset(
     [
         *map(str, (*Outcome, *AttemptOutcome)),
-        *(row.reason for row in TABLE if row.reason),
+        *REASONS_OF_ENDS,
         *(str(row.name) for row in REASONS if row.condition is ConditionType.FAILED),
     ]
 )

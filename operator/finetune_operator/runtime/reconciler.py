@@ -1,6 +1,7 @@
 """One round for one job: look, plan, write the status, and only then act."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from finetune_api.names import ATTEMPT_LABEL
 from finetune_api.reasons import reason_of
 from finetune_api.status import JobStatus, is_terminal
 from finetune_operator.cluster.client import ApiError, Client, Unreachable
-from finetune_operator.cluster.resources import FINETUNE_JOBS
+from finetune_operator.cluster.resources import FINETUNE_JOBS, PODS
 from finetune_operator.decision import Event, Plan
 from finetune_operator.observed import Observed, SeenJob, observe
 from finetune_operator.plan import plan
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 _MISSING_RECHECK: Final = 10.0
 """Seconds between looks at objects that pods wait for."""
+_UNREACHABLE_RECHECK: Final = 5.0
+"""Longest pause before a job is tried again that met a silent API server: nothing tells when that is back."""
 
 
 class Reconciler:
@@ -63,7 +66,11 @@ class Reconciler:
             after = await self._round(key)
         except (ApiError, Unreachable) as error:
             self._metrics.reconciled("error", time.perf_counter() - begun)
-            raise Again(f"{key.namespace}/{key.name}: {error}", getattr(error, "retry_after", None)) from error
+            most = _UNREACHABLE_RECHECK if isinstance(error, Unreachable) else math.inf
+            raise Again(f"{key.namespace}/{key.name}: {error}", getattr(error, "retry_after", None), most) from error
+        except Again:
+            self._metrics.reconciled("error", time.perf_counter() - begun)
+            raise
         except Exception as error:
             self._metrics.reconciled("error", time.perf_counter() - begun)
             self._tell_mistake(key, error)
@@ -94,6 +101,8 @@ class Reconciler:
         report = self._puller.take(key)
         try:
             observed, decided = await self._decide(key, job, memory, report)
+            if decided.status is None and creates_pods(decided):
+                await self._confirm(key, body)
             await self._write_status(key, job, body, decided.status)
         except BaseException:
             self._puller.give_back(key, report)
@@ -148,6 +157,13 @@ class Reconciler:
         self._metrics.status_written(job, status)
         log.info("status written", extra={"job": f"{key.namespace}/{key.name}", **_facts(job.status, status)})
 
+    async def _confirm(self, key: JobKey, body: Body) -> None:
+        """Pods that no status write precedes are made only for the job as it is: ours may be an old one."""
+        await self._read_anew(key, body)
+        known = self._world.jobs.get(*key)
+        if known is None or known["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise Again(f"{key.namespace}/{key.name}: the job was changed meanwhile")
+
     async def _read_anew(self, key: JobKey, body: Body) -> None:
         try:
             self._world.put(FINETUNE_JOBS, await self._client.get(FINETUNE_JOBS, key.name, key.namespace))
@@ -165,6 +181,11 @@ def begins_again(decided: Plan, observed: Observed) -> bool:
     """Tell whether a plan starts an attempt that follows another: its first pods are to be created."""
     created = {attempt_of(body) for body in decided.create if ATTEMPT_LABEL in (body["metadata"].get("labels") or {})}
     return any(number and not observed.of_attempt(number) for number in created)
+
+
+def creates_pods(decided: Plan) -> bool:
+    """Tell whether a plan creates a pod."""
+    return any(body["kind"] == PODS.kind for body in decided.create)
 
 
 def _facts(before: JobStatus, status: JobStatus) -> Body:

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Final
 
-from finetune_operator.cluster.client import ApiError, Client, Unreachable
+from finetune_operator.cluster.client import ApiError, Client, Listing, Unreachable
 from finetune_operator.cluster.resources import FINETUNE_JOBS, NODES, PODS, Resource
 from finetune_operator.runtime.scope import CHILD_LABELS, POD_LABELS, Scope
 from finetune_operator.runtime.store import Body, JobKey
@@ -20,6 +21,7 @@ _SPREAD: Final = 30.0
 """Seconds over which all jobs are looked at after a resync."""
 _SETTLE: Final = 2.0
 """Seconds between a watch's news and the list that completes it; many news make one list."""
+_PAUSES: Final = (0.5, 1.0, 2.0)
 
 
 class Resync:
@@ -90,13 +92,16 @@ class Resync:
     async def _list(self, resource: Resource, labels: str | None, places: Iterable[str | None]) -> None:
         fields = self._scope.fields() if resource.namespaced else None
         for place in places:
-            listing = await self._client.list(
-                resource,
-                place,
-                labels=labels,
-                fields=fields,
-                metadata_only=resource in SUPPORT,
-                keep=self._world.slim(resource),
+            listing = await self._insist(
+                partial(
+                    self._client.list,
+                    resource,
+                    place,
+                    labels=labels,
+                    fields=fields,
+                    metadata_only=resource in SUPPORT,
+                    keep=self._world.slim(resource),
+                )
             )
 
             def covers(body: Body, place: str | None = place) -> bool:
@@ -104,6 +109,19 @@ class Resync:
 
             for key in self._world.sync(resource, listing.items, listing.resource_version, covers):
                 self._look_at(key, 0.0)
+
+    async def _insist(self, read: Callable[[], Awaitable[Listing]]) -> Listing:
+        """Ask again for one list, instead of beginning with all of them anew."""
+        for pause in _PAUSES:
+            try:
+                return await read()
+            except Unreachable:
+                await asyncio.sleep(pause)
+            except ApiError as error:
+                if not error.transient:
+                    raise
+                await asyncio.sleep(max(pause, error.retry_after or 0.0))
+        return await read()
 
     def _look_at_all(self, spread: float) -> None:
         for body in self._world.jobs:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -28,20 +28,37 @@ Deliver = Callable[[Seen], None]
 
 log = logging.getLogger(__name__)
 
-_BEAT: Final = 2.0
+_BEAT: Final = 1.0
+_MISSED_BEATS: Final = 3
+_PATIENCE: Final = 60
+"""Beats until kopf has found out what kinds there are."""
+_WATCHER: Final = "watcher for "
+"""How kopf names the task of each watch."""
+_CANCELS: Final = 3
+"""How often a task is asked to end before it is left behind."""
 _LONGEST_PAUSE: Final = 30.0
 _SERVER_TIMEOUT: Final = 290
+SILENCE: Final = 70.0
+"""API servers send a bookmark each minute, and know 75 s of the past."""
+_REQUEST: Final = 30.0
+_BACKOFFS: Final = (0.5, 1.0, 2.0, 4.0)
+"""Between tries of one request; kopf's own pauses grow to 21 s, for which nobody would watch."""
 _LISTED_AT_ONCE: Final = 250
 """kopf lists too before it watches; this bounds how many whole objects it holds meanwhile."""
+
+
+class ComesApart(Exception):
+    """Some watches have ended and others have not."""
 
 
 class Watches:
     """Runs kopf until stopped, and starts it again when it ends by itself."""
 
     def __init__(
-        self, login: Login, scope: Scope, deliver: Deliver, *, beat: Callable[[], None], restarted: Callable[[], None]
-    ) -> None:
-        self._login, self._scope, self._deliver = login, scope, deliver
+        self, login: Login, scope: Scope, deliver: Deliver, *,
+        beat: Callable[[], None], restarted: Callable[[], None], silence: float = SILENCE,
+    ) -> None:  # fmt: skip
+        self._login, self._scope, self._deliver, self._silence = login, scope, deliver, silence
         self._beat, self._restarted = beat, restarted
         self._stop = threading.Event()
         self._end_kopf: Callable[[], None] = lambda: None
@@ -62,7 +79,7 @@ class Watches:
         while not self._stop.is_set():
             begun = time.monotonic()
             try:
-                asyncio.run(self._watch())
+                _run_bounded(self._watch())
             except asyncio.CancelledError:
                 return
             except Exception as error:
@@ -79,28 +96,45 @@ class Watches:
         self._end_kopf = lambda: _from_outside(loop, task.cancel)
         if self._stop.is_set():
             return
+        kopf_itself = asyncio.create_task(self._operate())
         beating = asyncio.create_task(self._beating())
-        try:
-            await kopf.operator(
-                registry=self._registry(),
-                settings=watch_settings(self._scope),
-                standalone=True,
-                clusterwide=self._scope.cluster_wide,
-                namespaces=self._scope.namespaces,
-            )
-        finally:
-            beating.cancel()
+        await asyncio.wait({kopf_itself, beating}, return_when=asyncio.FIRST_COMPLETED)
+        if kopf_itself.done():
+            kopf_itself.result()
+        else:
+            raise ComesApart("one of them has ended, and kopf waits for the others")
+
+    async def _operate(self) -> None:
+        await kopf.operator(
+            registry=self._registry(),
+            settings=watch_settings(self._scope, self._silence),
+            standalone=True,
+            clusterwide=self._scope.cluster_wide,
+            namespaces=self._scope.namespaces,
+        )
 
     async def _beating(self) -> None:
-        while True:
+        """Show that the thread lives; return when one of the watches has ended for good.
+
+        An error in one stream should end kopf, but its end may wait for ever for another stream that missed being
+        cancelled.
+        """
+        expected = len(self._watched()) * len(self._scope.places())
+        missing, patience = 0, _PATIENCE
+        while missing < patience:
             self._beat()
             await asyncio.sleep(_BEAT)
+            alive = sum(task.get_name().startswith(_WATCHER) for task in asyncio.all_tasks())
+            missing = missing + 1 if alive < expected else 0
+            patience = _MISSED_BEATS if alive else patience  # all begin together
+
+    def _watched(self) -> list[Resource]:
+        return [FINETUNE_JOBS, PODS, *([NODES] if self._scope.cluster_wide else [])]
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._log_in)
-        watched = [FINETUNE_JOBS, PODS, *([NODES] if self._scope.cluster_wide else [])]
-        for resource in watched:
+        for resource in self._watched():
             kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)(
                 self._handler(resource)
             )
@@ -119,6 +153,22 @@ class Watches:
             raise kopf.TemporaryError(str(error), delay=5) from None
         session = session_of(access, "finetune-operator-watch")
         return kopf.AiohttpSession(server=access.server, default_namespace=access.namespace, aiohttp_session=session)
+
+
+def _run_bounded(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a loop of its own, as `asyncio.run` does, but never wait for ever for what it leaves."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(main)
+    finally:
+        for _ in range(_CANCELS):
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 def _from_outside(loop: asyncio.AbstractEventLoop, action: Callable[[], object]) -> None:
@@ -144,7 +194,7 @@ class _NothingToCompare(kopf.DiffBaseStorage):
         pass
 
 
-def watch_settings(scope: Scope) -> kopf.OperatorSettings:
+def watch_settings(scope: Scope, silence: float = SILENCE) -> kopf.OperatorSettings:
     """Return kopf's settings: it watches what concerns us, and writes nothing."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -152,7 +202,10 @@ def watch_settings(scope: Scope) -> kopf.OperatorSettings:
     settings.scanning.disabled = True  # no watching of namespaces and CRDs, so no right to do so is needed
     settings.process.ultimate_exiting_timeout = None  # nor to kill us
     settings.watching.server_timeout = _SERVER_TIMEOUT
-    settings.watching.connect_timeout = 10.0
+    settings.watching.connect_timeout = settings.networking.connect_timeout = 10.0
+    settings.watching.inactivity_timeout = silence
+    settings.networking.request_timeout = min(_REQUEST, silence)
+    settings.networking.error_backoffs = _BACKOFFS
     settings.watching.chunk_size = _LISTED_AT_ONCE
     settings.queueing.idle_timeout = 0.5
     settings.queueing.exit_timeout = 0.1

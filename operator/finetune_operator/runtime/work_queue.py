@@ -5,6 +5,7 @@ As the work queue of client-go.
 
 import asyncio
 import logging
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -33,11 +34,11 @@ class Backoff:
 
 
 class Again(Exception):
-    """Raised by a handler that failed for a known cause: try again, not before `after` seconds if that is given."""
+    """Raised by a handler that failed for a known cause: try again, not before `after` seconds, and within `most`."""
 
-    def __init__(self, why: str, after: float | None = None) -> None:
+    def __init__(self, why: str, after: float | None = None, most: float = math.inf) -> None:
         super().__init__(why)
-        self.after = after
+        self.after, self.most = after, most
 
 
 class WorkQueue(Generic[Key]):
@@ -141,7 +142,7 @@ class WorkQueue(Generic[Key]):
         try:
             after = await handle(key)
         except Again as error:
-            self._failed(key, error.after)
+            self._failed(key, error.after, error.most)
             log.info("%s; trying again", error, extra={"key": str(key), "failures": self._failures[key]})
         except Exception:
             self._failed(key, None)
@@ -151,7 +152,7 @@ class WorkQueue(Generic[Key]):
             if after is not None:
                 self.add_after(key, after)
 
-    def _failed(self, key: Key, after: float | None) -> None:
+    def _failed(self, key: Key, after: float | None, most: float = math.inf) -> None:
         self.retries += 1
         self._failures[key] = self._failures.get(key, 0) + 1
         # What happened while the key was worked on does not shorten the wait: a failing key must not run hot.
@@ -159,7 +160,7 @@ class WorkQueue(Generic[Key]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer[1].cancel()
-        self.add_after(key, max(after or 0.0, self._backoff.seconds(self._failures[key])))
+        self.add_after(key, max(after or 0.0, min(most, self._backoff.seconds(self._failures[key]))))
         if after:
             self._held.add(key)
 

@@ -127,6 +127,25 @@ def test_pods_must_be_nameable_after_the_job(name: str) -> None:
     assert problem.startswith("metadata.name: must begin with a letter")
 
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+@pytest.mark.parametrize(
+    ("affinity", "place"),
+    [
+        ({"nodeAffinity": []}, "nodeAffinity is not a mapping"),
+        ({"nodeAffinity": {REQUIRED: []}}, f"nodeAffinity.{REQUIRED} is not a mapping"),
+        ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": {}}}}, "nodeSelectorTerms is not a list"),
+        ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": ["a"]}}}, "nodeSelectorTerms[0] is not a mapping"),
+        ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": 1}]}}}, "[0].matchFields is not a list"),
+        ({"podAffinity": {REQUIRED: {}}}, f"podAffinity.{REQUIRED} is not a list"),
+    ],
+)
+def test_an_affinity_has_a_form_that_more_can_be_added_to(affinity: dict[str, Any], place: str) -> None:
+    (problem,) = problems(manifest(scheduling={"affinity": affinity}))
+    assert place in problem
+
+
 def test_an_output_written_by_several_nodes_must_be_shared() -> None:
     claim = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
     assert load_job(manifest(output={"volumeClaimTemplate": claim}))

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from finetune_api.status import JobStatus, OutputsStatus, ProgressStatus
-from finetune_api.status.part import Message
+from finetune_api.status.part import Message, Trace
 
 TEXT = TypeAdapter(Message)
 
@@ -34,7 +34,9 @@ def test_numbers_that_json_cannot_hold_are_refused(value: float) -> None:
         ProgressStatus(loss=value)
 
 
-@pytest.mark.parametrize("progress", [{"step": -1}, {"step": 2**60}, {"percent": 101}, {"tokensPerSecond": -1}])
+@pytest.mark.parametrize(
+    "progress", [{"step": -1}, {"step": 2**60}, {"percent": 101}, {"tokensPerSecond": -1}, {"saveSeconds": 90_000}]
+)
 def test_numbers_out_of_their_range_are_refused(progress: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ProgressStatus.model_validate(progress)
@@ -45,6 +47,15 @@ def test_a_text_from_a_pod_is_cut_to_its_bound() -> None:
     assert len(cut) == 8192
     assert cut.endswith("é…")
     assert TEXT.validate_python("short") == "short"
+
+
+def test_of_a_traceback_the_end_is_kept_where_the_error_stands() -> None:
+    trace = TypeAdapter(Trace)
+    assert trace.validate_python("a\nb\n") == "a\nb"
+    assert trace.validate_python("\n".join(str(n) for n in range(99))).splitlines() == [str(n) for n in range(69, 99)]
+    long = trace.validate_python("x" * 5000 + "KeyError")
+    assert (len(long), long[0], long[-8:]) == (2000, "…", "KeyError")
+    assert trace.validate_python("\ud800") == "?"
 
 
 def test_a_text_that_utf8_cannot_hold_is_mended() -> None:

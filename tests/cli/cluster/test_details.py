@@ -20,15 +20,31 @@ def test_a_running_job_tells_its_progress_attempts_and_conditions() -> None:
     assert ["0", "2", "from", "0", "0s", "Failure", "Crashed"] in [line[:7] for line in lines]
     assert ["1", "2", "0", "to", "12", "9m30s", "Running"] in [line[:7] for line in lines]
     assert ["Running", "True", "Training"] in [line[:3] for line in lines]
-    assert "last failure  Crashed: pod arc-easy-0-0, on node node-0, exit code 1" in told
+    assert "last failure  Crashed: rank 0, pod arc-easy-0-0, node node-0, exit code 1" in told
 
 
 def test_a_failure_names_its_place_its_message_and_the_end_of_the_traceback() -> None:
     told = _told(stories.failed(), traceback="\n".join(f"line {number}" for number in range(50)))
-    assert "failure       Diverged: rank 1, pod arc-easy-0-1, on node node-1, step 7, exit code 7" in told
-    assert "              said Diverged\n              line 30\n" in told
+    assert "failure       Diverged: rank 1, pod arc-easy-0-1, node node-1, step 7, exit code 7" in told
+    assert "              said Diverged\n                line 30\n" in told
     assert "line 29\n" not in told
     assert "Lower the learning rate" in told
+
+
+def test_the_status_keeps_the_traceback_of_a_pod_that_is_gone() -> None:
+    body = stories.failed()
+    body["status"]["failure"]["traceback"] = "Traceback\n  KeyError: 'gold'"
+    assert "\n                  KeyError: 'gold'\n" in _told(body)
+    assert "KeyError" not in _told(body, traceback="of the pod itself")
+
+
+def test_an_attempt_tells_what_it_has_that_the_job_does_not_ask_for() -> None:
+    body = stories.training()
+    assert "attempt 0: 120 s to save" in _told(body)
+    body["status"]["attempts"][0] |= {"wantedNodes": 4, "graceSeconds": 310, "avoidedNodes": ["gpu-7"]}
+    told = _told(body)
+    assert "attempt 0: avoids node gpu-7, 310 s to save" in told
+    assert ["0", "2", "of", "4"] in [line.split()[:4] for line in told.splitlines()]
 
 
 def test_a_complete_job_names_its_model_and_no_failure_and_no_time_left() -> None:

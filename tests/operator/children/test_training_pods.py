@@ -50,6 +50,14 @@ def test_each_pod_has_a_stable_name_that_its_peers_resolve() -> None:
     assert launched(pod(rank=1)).master_addr == "arc-easy-2-0.arc-easy"
 
 
+def test_the_launchers_know_the_names_of_all_pods_and_may_be_told_not_to_look_at_them() -> None:
+    launch = launched(pod(rank=1))
+    assert launch.peers == "arc-easy-2-{rank}.arc-easy"
+    assert launch.peers.format(rank=0) == launch.master_addr
+    assert launch.wants_preflight
+    assert not launched(pod(rank=1, runPolicy={"preflight": False})).wants_preflight
+
+
 def test_the_launcher_is_told_its_place_in_the_attempt() -> None:
     launch = launched(pod(rank=1, processesPerNode=2, output={"volume": {"persistentVolumeClaim": {"claimName": "o"}}}))
     assert (launch.node_rank, launch.nnodes, launch.attempt, launch.job_uid) == (1, 3, 2, "job-uid")
@@ -61,6 +69,11 @@ def test_the_launcher_is_told_its_place_in_the_attempt() -> None:
 def test_the_launcher_kills_before_the_kubelet_does() -> None:
     body = pod(runPolicy={"gracePeriodSeconds": 60})
     assert launched(body).grace < body["spec"]["terminationGracePeriodSeconds"] == 60
+
+
+def test_the_time_that_a_step_may_take_is_the_jobs() -> None:
+    assert launched(pod(runPolicy={"stepTimeoutSeconds": 90})).step_timeout == 90.0
+    assert launched(pod()).step_timeout is None
 
 
 def test_there_is_one_rank_for_each_gpu_and_devices_are_limited_to_what_is_requested() -> None:

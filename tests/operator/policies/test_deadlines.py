@@ -109,3 +109,20 @@ def test_a_job_that_is_resumed_begins_to_wait_then() -> None:
         cluster.wait(10)
         cluster.settle()
         assert "exceeded quota: compute" in words(cluster)
+
+
+def test_a_prepare_pod_that_the_quota_keeps_from_being_replaced_waits_too() -> None:
+    cluster = running(FakeCluster(job(runPolicy={"pendingDeadlineSeconds": 100})))
+    cluster.wait(500)
+    cluster.settle()
+    assert state(cluster) == State.PREPARING
+    cluster.exit(cluster.pods()[0], 137)
+    cluster.settle()
+    for _ in range(4):
+        cluster.objects = {key: body for key, body in cluster.objects.items() if key[0] != "Pod"}
+        cluster.refuse(403, "exceeded quota: compute", name="arc-easy-prepare")
+        cluster.settle()
+        assert state(cluster) == State.PENDING
+        cluster.wait(25)
+    cluster.settle()
+    assert "exceeded quota: compute" in words(cluster)

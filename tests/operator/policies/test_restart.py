@@ -1,8 +1,10 @@
 """Attempts follow each other: never two at once, within the budget, and not for ever."""
 
+from datetime import timedelta
+
 from finetune_api.outcomes import Outcome
 from finetune_api.reasons import AttemptOutcome, ConditionType, State
-from finetune_api.status import condition_of
+from finetune_api.status import ProgressStatus, condition_of
 from finetune_operator.settings import Settings
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import failed_over, inline_job, running
@@ -106,6 +108,78 @@ def test_an_echo_is_not_taken_for_the_cause_when_the_cause_comes_a_moment_later(
     cluster.settle()
     assert cluster.status.failure is not None
     assert (cluster.status.failure.reason, cluster.status.failure.rank) == ("Diverged", 1)
+
+
+def test_the_clock_of_a_node_does_not_lengthen_the_wait_for_the_cause() -> None:
+    for skew in (3600, -3600):
+        cluster = running(FakeCluster(inline_job()))
+        cluster.wait(skew)
+        cluster.end(cluster.pod("arc-easy-0-0"), Outcome.RETRYABLE, rank=0)
+        cluster.wait(-skew)
+        cluster.settle()
+        assert cluster.status.attempts[0].outcome is None
+        cluster.wait(cluster.settings.timing.cause_window)
+        cluster.settle()
+        assert cluster.status.attempts[0].outcome == AttemptOutcome.FAILURE
+
+
+def test_of_several_nodes_that_report_a_hang_the_one_furthest_behind_is_named() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.end(cluster.pod("arc-easy-0-0"), Outcome.RETRYABLE, facts={"hang": {"beats": 9}}, reason="Hang", rank=0)
+    cluster.settle()
+    cluster.wait(2)
+    said = {"hang": {"beats": 7, "frozen": False}}
+    cluster.end(cluster.pod("arc-easy-0-1"), Outcome.RETRYABLE, facts=said, reason="Hang", rank=1, traceback="stack")
+    cluster.settle()
+    failure = cluster.status.failure
+    assert failure is not None
+    assert (failure.reason, failure.rank, failure.traceback) == ("Hang", 1, "stack")
+    assert (cluster.status.attempts[0].outcome, cluster.status.restarts) == (AttemptOutcome.HANG, 1)
+
+
+def test_a_job_restored_without_its_status_goes_on_behind_the_claim_that_it_finds() -> None:
+    cluster = running(FakeCluster(inline_job(runPolicy={"maxRestarts": 0})))
+    cluster.end(cluster.pod("arc-easy-0-0"), Outcome.RETRYABLE, facts={"claimedAttempt": 6}, reason="Superseded")
+    cluster.end(cluster.pod("arc-easy-0-1"), Outcome.RETRYABLE)
+    cluster.settle()
+    assert [one.number for one in cluster.status.attempts] == [0, 7]
+    assert (cluster.status.attempts[0].reason, cluster.status.restarts) == ("Superseded", 0)
+    assert "arc-easy-7-0" in cluster.names()
+
+
+def test_a_disruption_is_told_with_its_place_like_any_failure() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.nodes["node-1"] = "NotReady"
+    cluster.settle()
+    failure = cluster.status.failure
+    assert failure is not None
+    assert (failure.reason, failure.pod, failure.node, failure.rank) == ("NodeLost", "arc-easy-0-1", "node-1", 1)
+
+
+def test_the_step_of_a_pod_without_words_is_what_was_last_told_of_this_attempt() -> None:
+    for seconds, step in ((5, 12), (-5, None)):
+        cluster = running(FakeCluster(inline_job()))
+        cluster.progress = ProgressStatus(step=12, last_step_time=cluster.now + timedelta(seconds=seconds))
+        cluster.settle()
+        cluster.exit(cluster.pod("arc-easy-0-1"), 137, reason="OOMKilled")
+        cluster.settle()
+        assert cluster.status.failure is not None
+        assert (cluster.status.failure.reason, cluster.status.failure.step) == ("OutOfMemory", step)
+
+
+def test_peers_that_give_up_on_a_pod_without_a_node_cost_nothing() -> None:
+    cluster = FakeCluster(inline_job(runPolicy={"maxRestarts": 0}))
+    cluster.settle()
+    cluster.run(cluster.pod("arc-easy-0-0"))
+    cluster.hold_up(cluster.pod("arc-easy-0-1"))
+    cluster.settle()
+    cluster.end(cluster.pod("arc-easy-0-0"), Outcome.RETRYABLE, reason="PreflightFailed", facts={"suspects": [1]})
+    cluster.reconcile()
+    cluster.wait(3)
+    cluster.settle()
+    before, newest = cluster.status.attempts
+    assert (before.outcome, before.reason, newest.avoided_nodes) == (AttemptOutcome.CANCELLED, "PeersPending", None)
+    assert (cluster.status.restarts, cluster.status.failure) == (0, None)
 
 
 def test_ten_attempts_are_remembered_and_numbers_go_on() -> None:

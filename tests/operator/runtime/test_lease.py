@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from finetune_operator.cluster.client import ApiError, Client, Unreachable
+from finetune_operator.cluster.client import ApiError, Client, Fenced, Unreachable
 from finetune_operator.runtime.lease import Clock, Lease, LeaseLost
 from support.fake_api_server import FakeApiServer
 from support.virtual_time import run_virtually
@@ -77,7 +77,7 @@ def test_a_leader_that_cannot_renew_ends_before_another_may_begin() -> None:
             server.fail("GET", "leases", 500, times=1000)
             with pytest.raises(LeaseLost, match="could not be renewed"):
                 await asyncio.wait_for(lease.keep(), 5)
-            assert hands.now == 7
+            assert hands.now == 6
 
     asyncio.run(run())
 
@@ -125,14 +125,56 @@ class Falters:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.9, 2.5, 4.9, 60.0])
-def test_a_leader_leads_seven_seconds_without_a_renewal_however_slow_the_refusals_are(seconds: float) -> None:
+def test_a_leader_leads_six_seconds_without_a_renewal_however_slow_the_refusals_are(seconds: float) -> None:
     async def run() -> None:
         now = asyncio.get_running_loop().time
         server = Falters(at=now() + 11, seconds=seconds)
         lease = Lease(cast(Client, server), "team", "operator", "a", Clock(now))
         await lease.acquire()
-        with pytest.raises(LeaseLost, match="could not be renewed for 7 s"):
+        with pytest.raises(LeaseLost, match="could not be renewed for 6 s"):
             await lease.keep()
-        assert now() - server.last_renewal == pytest.approx(7, abs=0.01)
+        assert now() - server.last_renewal == pytest.approx(6, abs=0.01)
 
     run_virtually(run())
+
+
+def test_nothing_may_be_written_once_the_lease_may_be_anothers() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            hands = Hands()
+            lease = Lease(client, "team", "operator", "a", hands.clock())
+            await lease.acquire()
+            hands.now = 5.9
+            lease.check()
+            hands.now = 6.0  # as after a sleep between two instructions
+            with pytest.raises(Fenced):
+                lease.check()
+
+    asyncio.run(run())
+
+
+def test_nothing_may_be_written_once_another_was_seen_to_lead() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            lease = Lease(client, "team", "operator", "a", Hands().clock())
+            await lease.acquire()
+            server.change("leases", "operator", lambda body: body["spec"].update(holderIdentity="b"))
+            with pytest.raises(LeaseLost):
+                await asyncio.wait_for(lease.keep(), 5)
+            with pytest.raises(Fenced):
+                lease.check()
+
+    asyncio.run(run())
+
+
+def test_one_that_stands_by_takes_over_little_more_than_a_duration_after_the_last_renewal() -> None:
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, server.client() as client:
+            hands = Hands()
+            dead = Lease(client, "team", "operator", "a", hands.clock())
+            await dead.acquire()
+            hands.now = 0.99  # the second looks for the first time just before it would have looked again
+            await asyncio.wait_for(Lease(client, "team", "operator", "b", hands.clock()).acquire(), 5)
+            assert hands.now < 12.5
+
+    asyncio.run(run())

@@ -144,6 +144,41 @@ def test_an_error_in_a_watch_that_ends_kopf_does_not_end_us(tmp_path: Path) -> N
     asyncio.run(run())
 
 
+def test_an_error_in_one_watch_does_not_leave_the_others_without_it(tmp_path: Path) -> None:
+    """kopf asks the others to end, and waits for one that does not hear it."""
+
+    async def run() -> None:
+        async with FakeApiServer().serving() as server, operating(server, tmp_path) as operator:
+            add_node(server, "node-0")
+            await until(lambda: server.count("GET", "pods") >= 3)
+            await asyncio.sleep(0.5)
+            server.broken_kind = "finetunejobs"
+            server.put("finetunejobs", {**inline_job(), "metadata": {"name": "other"}})
+            await asyncio.sleep(0.5)
+            server.broken_kind = ""
+            server.put("finetunejobs", inline_job())
+            await until(lambda: len(server.of("pods")) == 4)
+            assert (await operator.stop())[0] == 0
+
+    asyncio.run(run())
+
+
+def test_an_operator_waits_for_an_api_server_that_does_not_answer_yet(tmp_path: Path) -> None:
+    async def run() -> None:
+        absent = FakeApiServer()
+        absent.url = f"http://127.0.0.1:{free_port()}"
+        async with operating(absent, tmp_path) as operator:
+            log = operator.process.stderr
+            assert log is not None
+            line = await asyncio.wait_for(log.readline(), 20)
+            assert b"waiting for the API server" in line
+            assert (await operator.get(operator.health, "/healthz"))[0] == 200
+            assert (await operator.get(operator.health, "/readyz"))[0] == 503
+            assert (await operator.stop())[0] == 0
+
+    asyncio.run(run())
+
+
 def test_of_two_operators_one_works_and_the_other_takes_over_when_it_leaves(tmp_path: Path) -> None:
     async def run() -> None:
         lease = ("--lease", "team/operator")

@@ -89,6 +89,19 @@ def test_a_job_that_somebody_changed_meanwhile_is_read_anew() -> None:
     act(scene)
 
 
+def test_that_somebody_was_faster_is_nobodys_mistake() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.look()
+        shell.server.change("finetunejobs", KEY.name, lambda body: body["spec"].update(nodes=3))
+        with pytest.raises(Again):
+            await shell.reconcile(KEY)
+        await shell.poster.drain(5)
+        assert shell.server.of("events") == []
+
+    act(scene)
+
+
 def test_a_create_whose_answer_was_lost_is_not_done_twice() -> None:
     async def scene(shell: Shell) -> None:
         shell.server.put("finetunejobs", inline_job())
@@ -189,6 +202,25 @@ def test_an_attempt_begins_only_after_reading_afresh_what_is_left_of_the_last() 
         shell.server.put("pods", survivor)
         await shell.reconcile(KEY)
         assert not set(SECOND) & set(shell.names()), "the survivor may still run"
+
+    act(scene)
+
+
+def test_no_pod_is_made_for_an_old_version_of_its_job() -> None:
+    """As one would that slept while another led, or whose list was an old one."""
+
+    async def scene(shell: Shell) -> None:
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        for name in FIRST:
+            shell.server.remove("pods", name)
+        await shell.look()
+        shell.server.change("finetunejobs", KEY.name, lambda body: body["spec"].update(managedBy="another"))
+        with pytest.raises(Again, match="changed meanwhile"):
+            await shell.reconcile(KEY)
+        assert shell.names() == []
+        await shell.reconcile(KEY)
+        assert shell.names() == []
 
     act(scene)
 

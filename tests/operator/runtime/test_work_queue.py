@@ -100,6 +100,24 @@ def test_a_failing_key_waits_twice_as_long_each_time_and_starts_over_after_a_suc
     assert run_virtually(scene()) == [0.1, 0.2, 0.4, 0.3, 0.1]
 
 
+def test_a_key_may_be_tried_again_sooner_than_its_failures_say() -> None:
+    async def scene() -> list[float]:
+        queue: WorkQueue[str] = WorkQueue("test", PLAIN)
+        times: list[float] = []
+
+        async def handle(key: str) -> None:
+            times.append(asyncio.get_running_loop().time())
+            raise Again("nobody answers", most=0.3)
+
+        queue.add("a")
+        task = working(queue, handle)
+        await asyncio.sleep(1.4)
+        task.cancel()
+        return [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
+
+    assert run_virtually(scene()) == [0.1, 0.2, 0.3, 0.3, 0.3]
+
+
 def test_a_key_whose_server_asked_for_patience_is_left_alone_for_so_long() -> None:
     async def scene() -> list[float]:
         queue: WorkQueue[str] = WorkQueue("test", PLAIN)

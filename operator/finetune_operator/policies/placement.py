@@ -1,0 +1,63 @@
+"""An attempt whose pods do not all find a node: an elastic job goes on with fewer, and no job is stuck by avoidance."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from finetune_api.reasons import AttemptOutcome, ConditionType
+from finetune_api.status import AttemptStatus
+from finetune_operator.attempts import UNPLACEABLE
+from finetune_operator.policies.avoidance import nodes_to_avoid
+from finetune_operator.policies.elastic import fitting_nodes
+from finetune_operator.policies.ending import end_attempt
+from finetune_operator.policies.launch import begin
+from finetune_operator.seen_pod import SeenPod
+from finetune_operator.view import View, amended
+
+_ALL_OR_NONE: Final = ("Coscheduling", "Volcano")
+"""Gangs of which no pod gets a node while not all do, so that those that did show nothing."""
+
+
+def placement(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> View:
+    """Replace an attempt that cannot be placed as it is within the deadline, if it can be made smaller or freer."""
+    held = [pod for pod in pods if _unschedulable(pod)]
+    if not held or attempt.start_time is None:
+        return view
+    fewer = _fewer(view, attempt, pods)
+    if fewer is None and not attempt.avoided_nodes:
+        return view
+    left = view.settings.timing.placement_deadline - view.since(_last_move(attempt.start_time, pods))
+    if left > 0:
+        return view.again_after(left)
+    return _replaced(view, attempt, held[0], fewer)
+
+
+def _unschedulable(pod: SeenPod) -> bool:
+    waits = pod.phase == "Pending" and not pod.deleting and not pod.gone
+    return waits and pod.node is None and pod.wait is not None and pod.wait.reason == "Unschedulable"
+
+
+def _fewer(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> int | None:
+    """The largest number of nodes that can be had, as far as the pods show it."""
+    placed = sum(pod.node is not None and not pod.terminal and not view.observed.lost(pod) for pod in pods)
+    most = attempt.nodes - 1 if view.spec.scheduling.gang in _ALL_OR_NONE else min(placed, attempt.nodes - 1)
+    return fitting_nodes(view, most)
+
+
+def _last_move(started: datetime, pods: Sequence[SeenPod]) -> datetime:
+    """While pods still get nodes, as when a queue or an autoscaler lets them in, the others may too."""
+    return max([started, *(pod.placed for pod in pods if pod.node is not None and pod.placed is not None)])
+
+
+def _replaced(view: View, attempt: AttemptStatus, held: SeenPod, fewer: int | None) -> View:
+    why = f" ({held.wait.message.rstrip('. ')})" if held.wait and held.wait.message else ""
+    then = f"goes on with {fewer} of {attempt.wanted_nodes} nodes" if fewer else "may use every node"
+    seconds = view.settings.timing.placement_deadline
+    message = f"Pod {held.name} found no node within {seconds} s{why}; the next attempt {then}."
+    view = end_attempt(view, AttemptOutcome.CANCELLED, UNPLACEABLE, message)
+    assert view.attempt is not None
+    # It never ran, so what is known of the run is what earlier attempts left.
+    view = view.with_attempt(amended(view.attempt, last_step=None, checkpoint_step=None))
+    view = view.say(ConditionType.RUNNING, "Restarting", attempt=attempt.number, message=message)
+    avoided = nodes_to_avoid(view) if fewer else ()
+    return begin(view, nodes=fewer, avoided=avoided).again_after(0).stop()
