@@ -35,6 +35,8 @@ class Parts:
     advertise: str = LOOPBACK
     """The address at which nodes and pods reach the API server; loopback keeps everything on this machine."""
     api_server_flags: Sequence[str] = ()
+    controller_flags: Sequence[str] = ()
+    """Further ones of kube-controller-manager."""
 
 
 class ControlPlane:
@@ -46,6 +48,9 @@ class ControlPlane:
         self.files = Files.written(directory, self.authority, self.parts.advertise)
         self.port = free_port()
         self.processes: dict[str, Process] = {}
+        self.store = ""
+        """URL of etcd, once it runs."""
+        self._starts: dict[str, Callable[[], None]] = {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -93,14 +98,28 @@ class ControlPlane:
         self.kubectl("apply", "--server-side", kind, manifests)
         wait_until(lambda: all(map(_established, self._definitions(manifests, kind))))
 
+    def stop(self, name: str) -> None:
+        """Kill one of the processes, as a machine that loses its power does."""
+        self.processes[name].stop()
+
+    def start_again(self, name: str) -> None:
+        """Start one that was stopped, as it was, and wait until it answers; from the main thread."""
+        self._starts[name]()
+
+    def start_ended(self) -> None:
+        """Start again what ended by itself, as a kubelet would; from the main thread."""
+        for name in [name for name, process in self.processes.items() if not process.alive]:
+            self.start_again(name)
+
     def _definitions(self, manifests: Path, kind: str) -> list[Body]:
         found: Body = json.loads(self.kubectl("get", kind, manifests, "-o", "json"))
         return list(found.get("items", [found]))
 
     def _start_servers(self) -> None:
         store, peers = free_port(), free_port()
+        self.store = f"http://{LOOPBACK}:{store}"
         command = components.etcd(find("etcd"), self.files, store, peers)
-        self._run("etcd", command, _answering(Rest(f"http://{LOOPBACK}:{store}"), "/readyz"))
+        self._run("etcd", command, _answering(Rest(self.store), "/readyz"))
         more = list(self.parts.api_server_flags)
         if not self.parts.controllers:
             more.append("--disable-admission-plugins=ServiceAccount")
@@ -114,6 +133,7 @@ class ControlPlane:
             name = "kube-controller-manager"
             kubeconfig = self.user_kubeconfig(f"system:{name}")
             command = components.controller_manager(find(name), self.files, kubeconfig, free_port())
+            command += self.parts.controller_flags
             self._run(name, command, _answering(self.rest(), _DEFAULT_ACCOUNT))
         if self.parts.scheduler:
             name, port = "kube-scheduler", free_port()
@@ -125,9 +145,13 @@ class ControlPlane:
             self._run("kwok", command, _answering(Rest(f"http://{LOOPBACK}:{port}"), "/healthz"))
 
     def _run(self, name: str, command: Command, ready: Callable[[], bool]) -> None:
-        process = self._stack.enter_context(Process(name, command, self.files.log(name)))
-        self.processes[name] = process
-        process.wait_ready(ready)
+        def start() -> None:
+            process = self._stack.enter_context(Process(name, command, self.files.log(name)))
+            self.processes[name] = process
+            process.wait_ready(ready)
+
+        self._starts[name] = start
+        start()
 
     def _kubeconfig_path(self, name: str) -> Path:
         return self.files.directory / f"{name.replace(':', '-')}.kubeconfig"

@@ -88,7 +88,8 @@ def cluster_config(nodes: int, volumes: Path) -> dict[str, Any]:
 
 def build_command(image: Image) -> list[str | Path]:
     """Return the plain `docker build`."""
-    return ["docker", "build", "--file", REPOSITORY / image.dockerfile, "--tag", image.name, REPOSITORY]
+    context = REPOSITORY / image.context
+    return ["docker", "build", "--file", context / image.dockerfile, "--tag", image.name, context]
 
 
 def _run(command: Sequence[str | Path]) -> None:

@@ -24,7 +24,7 @@ class Process:
     def __init__(
         self, name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        self.name, self.log = name, log
+        self.name, self.log, self._stopped = name, log, False
         leashed = [sys.executable, "-I", "-S", _LEASH, str(os.getpid()), *command]
         with log.open("ab") as file:
             # A session of its own: Ctrl-C reaches pytest alone, which then takes things down in order.
@@ -70,6 +70,9 @@ class Process:
 
     def stop(self, grace: float = 0.0) -> None:
         """End the whole process group: by SIGTERM when there is a grace, and by SIGKILL afterwards."""
+        if self._stopped:
+            return  # by now its id may be another's
+        self._stopped = True
         if grace and self.alive:
             self._signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -17,10 +17,15 @@ EXIT_CODE: Final = "simulated.example.com/exit-code"
 """The exit code of its containers; 0 without it."""
 LAST_WORDS: Final = "simulated.example.com/last-words"
 """Their termination message."""
+HOLD: Final = "simulated.example.com/hold"
+"""On a node: nobody makes it ready. On a pod: asked to leave, it stays until somebody deletes it by force."""
 
 _FAKE: Final = {"kwok.x-k8s.io/node": "fake"}
 _READY: Final = '.status.conditions.[] | select( .type == "Ready" ) | .status'
 _RUN_FOR: Final = f'.metadata.annotations["{RUN_FOR}"]'
+_HOLD: Final = f'.metadata.annotations["{HOLD}"]'
+
+_OWN_ADDRESS: Final = "{{ PodIPWith .spec.nodeName false .metadata.uid .metadata.name .metadata.namespace }}"
 
 _NODE_READY: Final = """
 {{ $now := Now }}
@@ -138,6 +143,8 @@ class SimulatedKubelet:
     """How long they run; None for ever."""
     pod_address: str = LOOPBACK
     """The address of every pod: on loopback nobody listens, and who asks learns so at once."""
+    pod_network: str = ""
+    """Gives every pod an address of its own from a network such as 127.1.0.1/16, in the place of `pod_address`."""
 
     def command(self, binary: Path, directory: Path, kubeconfig: Path, port: int) -> Command:
         """Write the configuration and return the command line of KWOK."""
@@ -151,18 +158,21 @@ class SimulatedKubelet:
             f"--manage-nodes-with-annotation-selector={key}={value}",
             f"--node-ip={LOOPBACK}",
             f"--server-address={LOOPBACK}:{port}",
+            *([f"--cidr={self.pod_network}"] if self.pod_network else []),
         ]
 
     def stages(self) -> list[dict[str, Any]]:
         """The transitions that nodes and pods go through."""
-        running = _POD_RUNNING.replace("POD_ADDRESS", json.dumps(self.pod_address))
+        address = _OWN_ADDRESS if self.pod_network else self.pod_address
+        running = _POD_RUNNING.replace("POD_ADDRESS", json.dumps(address))
         ended = _POD_ENDED.replace("EXIT_CODE", EXIT_CODE).replace("LAST_WORDS", LAST_WORDS)
         pending, alive = _where(".status.phase", "In", "Pending"), _where(".metadata.deletionTimestamp", "DoesNotExist")
+        leaving, free = _where(".metadata.deletionTimestamp", "Exists"), _where(_HOLD, "DoesNotExist")
         return [
-            _stage("node-ready", "Node", [_where(_READY, "NotIn", "True")], {"statusTemplate": _NODE_READY}),
+            _stage("node-ready", "Node", [free, _where(_READY, "NotIn", "True")], {"statusTemplate": _NODE_READY}),
             _stage("pod-running", "Pod", [alive, pending], {"statusTemplate": running}),
             _stage("pod-ended", "Pod", [alive, *self._ends()], {"statusTemplate": ended}, self._delay()),
-            _stage("pod-gone", "Pod", [_where(".metadata.deletionTimestamp", "Exists")], {"delete": True}),
+            _stage("pod-gone", "Pod", [leaving, free], {"delete": True}),
         ]
 
     def _ends(self) -> list[dict[str, Any]]:

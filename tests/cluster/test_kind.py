@@ -29,7 +29,7 @@ def test_a_cluster_is_made_filled_and_deleted() -> None:
     with KindCluster(run=shell):
         pass
     kubectl = shell.commands[-2]
-    assert shell.verbs() == ["kind create", *["docker build"] * 2, "kind load", " ".join(kubectl[:2]), "kind delete"]
+    assert shell.verbs() == ["kind create", *["docker build"] * 3, "kind load", " ".join(kubectl[:2]), "kind delete"]
     assert kubectl[-3:-1] == ["apply", "--filename"]
 
 

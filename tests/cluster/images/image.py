@@ -13,6 +13,8 @@ SANDBOX: Final = f"{_LIBRARY}/finetune-base:test"
 BASE: Final = SANDBOX
 OPERATOR: Final = "finetune-operator:test"
 TRAINER: Final = "finetune-trainer:test"
+FAULTS: Final = "finetune-trainer-faults:test"
+"""The trainer's image, whose ranks a test can have fail at a point of its choice."""
 _SHARED: Final = (".dockerignore", "LICENSE", "README.md", "pyproject.toml", "api", "requirements/build.txt")
 
 
@@ -24,6 +26,8 @@ class Image:
     dockerfile: str
     sources: tuple[str, ...]
     """What its content depends on, from the repository's root."""
+    context: str = ""
+    """The folder, from the repository's root, that is all its Dockerfile sees."""
     target: str = ""
     """The stage of the Dockerfile, when it is not the last."""
     stands_on: str = ""
@@ -46,12 +50,15 @@ def _operator() -> Image:
     return Image(OPERATOR, "operator/Dockerfile", sources)
 
 
-def _trainer() -> tuple[Image, Image]:
-    """The trainer in two steps: a change of our code must not cost the 5.6 GB below it a second time."""
+def _trainer() -> tuple[Image, Image, Image]:
+    """The trainer in two steps, for a change of our code must not cost 5.6 GB a second time; and the one for faults."""
     file, name = "trainer_image/Dockerfile", "finetune-trainer-dependencies:test"
     locks = ("requirements/trainer.txt", "requirements/uv.txt")
     below = Image(name, file, (file, *locks), target="dependencies", gigabytes=18.0)
-    return below, Image(TRAINER, file, ("trainer_image", *locks, *_SHARED), stands_on=name)
+    trainer = Image(TRAINER, file, ("trainer_image", *locks, *_SHARED), stands_on=name)
+    folder = "tests/faults/image"
+    faults = Image(FAULTS, "Dockerfile", (file, folder, *trainer.sources), context=folder)
+    return below, trainer, faults
 
 
 IMAGES: Final = (_operator(), *_trainer())

@@ -97,7 +97,7 @@ def _build(builder: Builder, image: Image, key: str) -> None:
             base.write(context)
             builder.build(image, context, BASE)
     else:
-        builder.build(image, REPOSITORY, BASE)
+        builder.build(image, REPOSITORY / image.context, BASE)
     if image.target:
         builder.forget()  # else the disk would hold all of it twice
     _note(image.name, key)

@@ -5,7 +5,7 @@ import pytest
 from cluster.images.buildkit import arguments
 from cluster.images.image import IMAGES
 
-_OPERATOR, _BELOW, _TRAINER = IMAGES
+_OPERATOR, _BELOW, _TRAINER, _ = IMAGES
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from cluster.images.image import IMAGES, REPOSITORY, Image
 
-_FINAL = [image for image in IMAGES if not image.target]
+_FINAL = [image for image in IMAGES if not image.target and not image.context]
 _EACH = pytest.mark.parametrize("image", _FINAL, ids=lambda image: image.name)
 
 

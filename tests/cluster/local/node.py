@@ -39,6 +39,11 @@ class Node:
         """Its name in the cluster."""
         return self.site.name
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._kubelet.alive
+
     def start(self) -> None:
         """Start the runtime and the kubelet: the node boots."""
         self._start_runtime()
