@@ -71,6 +71,8 @@ class FakeApiServer:
         self.groups = sorted({(one.group, one.version) for one in DISCOVERED})
         self.break_watches = False
         """Every watch ends with an error that is not about versions."""
+        self.broken_kind = ""
+        """So do the watches of this kind, by its plural."""
         self.delay: Callable[[], float] = lambda: 0.0
         self._changed = asyncio.Condition()
         self._streams: set[asyncio.Task[Any]] = set()
@@ -262,7 +264,7 @@ class FakeApiServer:
         self._streams.add(task)
         try:
             while True:
-                if self.break_watches:
+                if self.break_watches or resource.plural == self.broken_kind:
                     broken = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "broken"}
                     await answer.write(json.dumps({"type": "ERROR", "object": broken}).encode() + b"\n")
                     return answer

@@ -109,8 +109,9 @@ class FakeCluster:
         return self.objects["Pod", name]
 
     def run(self, pod: Body) -> None:
-        """Its containers start, on the node of its rank."""
-        pod["spec"]["nodeName"] = f"node-{pod['metadata']['labels'].get('finetune.dev/rank', '0')}"
+        """Its containers start, on the node of its rank, or of a later one that it may use."""
+        rank = int(pod["metadata"]["labels"].get("finetune.dev/rank", "0"))
+        pod["spec"]["nodeName"] = next(name for n in range(rank, 99) if (name := f"node-{n}") not in avoided(pod))
         own = pod["spec"]["containers"][0]
         statuses = [{"name": own["name"], "imageID": self._digest(own["image"])}]
         ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
@@ -121,10 +122,18 @@ class FakeCluster:
         for pod in self.pods("Pending"):
             self.run(pod)
 
-    def end(self, pod: Body, outcome: Outcome, progress: Mapping[str, Any] | None = None, **told: Any) -> None:
-        """It leaves with last words."""
+    def end(
+        self,
+        pod: Body,
+        outcome: Outcome,
+        progress: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        **told: Any,
+    ) -> None:
+        """It leaves with last words, and `facts` beside them."""
         message = TerminationMessage(outcome=outcome, message=f"said {outcome.value}", **told)
-        self.exit(pod, message.exit_code, message.to_json({"progress": progress} if progress else {}))
+        beside = {**(facts or {}), **({"progress": progress} if progress else {})}
+        self.exit(pod, message.exit_code, message.to_json(beside))
 
     def exit(self, pod: Body, code: int, told: str = "", reason: str = "") -> None:
         """It leaves with an exit code."""
@@ -133,10 +142,15 @@ class FakeCluster:
         phase = "Failed" if code else "Succeeded"
         pod["status"] = {"phase": phase, "containerStatuses": [{"name": name, "state": {"terminated": end}}]}
 
-    def evict(self, pod: Body) -> None:
+    def evict(self, pod: Body, condition: str = "DisruptionTarget") -> None:
         """The cluster takes it away; its process still has its grace."""
         pod["metadata"].setdefault("deletionTimestamp", written(self.now))
-        pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+        pod["status"]["conditions"] = [{"type": condition, "status": "True"}]
+
+    def hold_up(self, pod: Body, message: str = "0/3 nodes are available") -> None:
+        """The scheduler finds no node for it."""
+        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        pod["status"]["conditions"] = [said]
 
     def remove(self, pod: Body, *, seen: bool = True) -> None:
         """It is gone; the operator may have seen its last state."""
@@ -222,6 +236,18 @@ class FakeCluster:
         for name, state in self.nodes.items():
             ready = "True" if state == "Ready" else "Unknown"
             yield {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+def avoided(pod: Body) -> set[str]:
+    """The nodes that every term of a pod's affinity rules out."""
+    to_nodes = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+    terms = to_nodes.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [])
+    ruled_out = [
+        {name for field in term.get("matchFields", []) if field["operator"] == "NotIn" for name in field["values"]}
+        for term in terms
+        if term
+    ]
+    return set.intersection(*ruled_out) if ruled_out else set()
 
 
 def written(moment: datetime) -> str:

@@ -23,6 +23,7 @@ FULL = JobStatus(
     running_time=NOW,
     completion_time=NOW,
     restarts=1,
+    prepare_retry_time=NOW,
     active_seconds=60,
     attempts=(
         AttemptStatus(
@@ -35,12 +36,22 @@ FULL = JobStatus(
             first_step=0,
             last_step=7,
             checkpoint_step=5,
+            running_time=NOW,
+            ending_time=NOW,
+            wanted_nodes=4,
+            grace_seconds=300,
+            avoided_nodes=("n1", "n2"),
+            message="Killed.",
         ),
         AttemptStatus(number=1, nodes=2),
     ),
     dataset=DatasetStatus(rows=90, tokens=9000, dropped=2, sha256="0" * 64),
-    progress=ProgressStatus(step=7, total_steps=20, epoch=0.5, loss=2.5, percent=35, last_step_time=NOW),
+    progress=ProgressStatus(
+        step=7, total_steps=20, epoch=0.5, loss=2.5, percent=35, last_step_time=NOW, save_seconds=9
+    ),
     outputs=OutputsStatus(model="/output/model", checkpoint="/output/checkpoints/ba5", report="/output/report.html"),
-    failure=FailureStatus(reason="Crashed", rank=1, pod="arc-0-1", node="n1", step=7, exit_code=-9, message="Killed."),
+    failure=FailureStatus(
+        reason="Crashed", rank=1, pod="arc-0-1", node="n1", step=7, exit_code=-9, message="Killed.", traceback="boom"
+    ),
     frozen=FrozenStatus(image="example.com/trainer@sha256:0", config_sha256="0" * 64, prepare_mode="Pod"),
 )

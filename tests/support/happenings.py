@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from finetune_api.names import TRAINER_ROLE
 from finetune_api.outcomes import Outcome
+from finetune_api.status import ProgressStatus
 from finetune_operator.observed import Missing
 from support.fake_cluster import Body, FakeCluster
 
@@ -92,8 +93,7 @@ def _edit(cluster: FakeCluster, number: int) -> None:
 
 def _hold_up(cluster: FakeCluster, number: int) -> None:
     if pod := _one(cluster, number, "Pending"):
-        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes fit"}
-        pod["status"]["conditions"] = [said]
+        cluster.hold_up(pod)
 
 
 def _refuse(cluster: FakeCluster, number: int) -> None:
@@ -126,6 +126,66 @@ def _resize(cluster: FakeCluster, number: int) -> None:
         cluster.job["metadata"]["generation"] += 1
 
 
+def _hang(cluster: FakeCluster, number: int) -> None:
+    """A rank falls silent, and every node says which of its own was the slowest."""
+    for rank, pod in enumerate(cluster.pods("Running", role=TRAINER_ROLE)):
+        told = {"hang": {"beats": (number * 7 + rank * 3) % 10, "frozen": (number + rank) % 3 == 0}}
+        cluster.end(pod, Outcome.RETRYABLE, facts=told, reason="Hang", rank=rank, step=number)
+        if number % 2:
+            return
+
+
+def _preflight(cluster: FakeCluster, number: int) -> None:
+    """All pods start, and what they test before the run fails for one of them."""
+    cluster.run_all()
+    for pod in cluster.pods("Running", role=TRAINER_ROLE):
+        cluster.end(pod, Outcome.RETRYABLE, facts={"suspects": [number % 3]}, reason="PreflightFailed")
+
+
+def _supersede(cluster: FakeCluster, number: int) -> None:
+    """A pod finds the claim of a later attempt."""
+    if pod := _one(cluster, number, "Running"):
+        cluster.end(pod, Outcome.RETRYABLE, facts={"claimedAttempt": number * 3}, reason="Superseded")
+
+
+def _no_room(cluster: FakeCluster, number: int) -> None:
+    """Some pods get a node and start, the others find none, and time passes."""
+    pods = cluster.pods("Pending", role=TRAINER_ROLE)
+    for pod in pods[: number % 3]:
+        cluster.run(pod)
+    for pod in pods[number % 3 :]:
+        cluster.hold_up(pod)
+    cluster.wait(1 if number % 4 == 1 else 61)
+
+
+def _lose_for_good(cluster: FakeCluster, number: int) -> None:
+    """A node goes while all pods run, and what follows has one node less."""
+    cluster.run_all()
+    cluster.nodes[f"node-{number % 3}"] = "NotReady"
+    cluster.strand()
+
+
+def _slow_save(cluster: FakeCluster, number: int) -> None:
+    """All pods run, and rank 0 tells how long its saves take."""
+    cluster.run_all()
+    step = (cluster.progress.step if cluster.progress and cluster.progress.step else 0) + number
+    cluster.progress = ProgressStatus(
+        step=step, last_checkpoint_step=step, save_seconds=number**4, step_seconds=number, last_step_time=cluster.now
+    )
+
+
+def _resize_running(cluster: FakeCluster, number: int) -> None:
+    """Somebody changes the number of nodes while all pods run."""
+    cluster.run_all()
+    _resize(cluster, number)
+
+
+def _stop_by_kueue(cluster: FakeCluster, number: int) -> None:
+    """Kueue takes all pods away for another workload."""
+    for pod in cluster.pods("Running"):
+        cluster.evict(pod, "TerminationTarget")
+
+
 def _delete_job(cluster: FakeCluster, number: int) -> None:
     """Now and then somebody deletes the job while something happens to its pods."""
     if number > 8:
@@ -149,6 +209,23 @@ def _work(cluster: FakeCluster, number: int) -> None:
 HAPPENINGS: tuple[Happening, ...] = (
     *(_start_all, _start_one, _finish, _finish_one, _fail, _crash, _reject, _evict, _vanish, _kubelet, _node),
     *(_wait, _suspend, _edit, _hold_up, _refuse, _code, _delete_job, _work, _work, _mount, _silence, _resize),
+    *(_hang, _preflight, _supersede, _no_room, _lose_for_good, _slow_save, _resize_running, _stop_by_kueue, _no_room),
     # What makes runs go on is needed more often than what ends them.
     *(_start_all, _start_all, _kubelet, _kubelet, _wait, _break, _break, _break),
 )
+
+
+def _run_out_of_nodes(cluster: FakeCluster, number: int) -> None:
+    """All pods of an attempt end, and of the next one none finds a node, as those that are left are to be avoided."""
+    _preflight(cluster, number)
+    for _ in range(3):
+        cluster.reconcile()
+    _no_room(cluster, 3 * number)
+
+
+PLACING: tuple[Happening, ...] = (
+    *(_start_all, _start_all, _kubelet, _kubelet, _no_room, _no_room, _lose_for_good, _node, _preflight, _supersede),
+    *(_hang, _break, _slow_save, _slow_save, _resize, _resize_running, _resize_running, _suspend, _wait, _evict),
+    *(_stop_by_kueue, _finish_one, _start_one, _hold_up, _run_out_of_nodes, _run_out_of_nodes),
+)
+"""What decides how many nodes an attempt has, which, and how long it may save."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Happening:
     change: str
     """ADDED, MODIFIED or DELETED."""
     body: Body
+    seen: float = field(default_factory=time.time)
+    """When it was told here, in seconds of this machine's clock."""
 
 
 @dataclass
@@ -31,6 +34,8 @@ class History:
     """What was seen so far."""
 
     happenings: list[Happening] = field(default_factory=list)
+    problems: list[object] = field(default_factory=list)
+    """Why it was not seen to the end."""
 
     def pods_of_attempt(self, number: int) -> list[Happening]:
         """Return what happened to the pods of an attempt."""
@@ -86,7 +91,8 @@ def watched(kubeconfig: Path, namespace: str) -> Iterator[History]:
                 await asyncio.sleep(0.05)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            history.problems += [end for end in ends if not isinstance(end, asyncio.CancelledError)]
         await asyncio.sleep(0.25)  # aiohttp closes TLS connections a little after their session
 
     thread = threading.Thread(target=lambda: asyncio.run(follow()), daemon=True)
@@ -97,6 +103,7 @@ def watched(kubeconfig: Path, namespace: str) -> Iterator[History]:
     finally:
         stop.set()
         thread.join(30)
+    assert history.problems == []
 
 
 async def _follow(client: Client, resource: Resource, namespace: str, history: History) -> None:

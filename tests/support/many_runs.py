@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from finetune_trainer.heartbeat import Heartbeat
 from finetune_trainer.run import run
 from finetune_trainer.run_dir import RunDir
 from finetune_trainer.run_spec import RunSpec
@@ -22,7 +23,7 @@ def main() -> None:
     for port, entry in json.loads(Path(sys.argv[1]).read_text()):
         os.environ["MASTER_PORT"] = str(port)
         spec = RunSpec.model_validate(entry)
-        run(spec, RunDir(spec.run_dir), StopFlag(), time.monotonic())
+        run(spec, RunDir(spec.run_dir), StopFlag(), Heartbeat(), time.monotonic())
 
 
 if __name__ == "__main__":

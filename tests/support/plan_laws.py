@@ -3,8 +3,8 @@
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from finetune_api.names import ATTEMPT_LABEL, JOB_UID_LABEL, MANAGER
@@ -12,31 +12,10 @@ from finetune_api.reasons import ConditionType
 from finetune_api.status import JobStatus, condition_of, is_terminal
 from finetune_operator.decision import Plan
 from finetune_operator.policies.restart import DISRUPTIONS
+from support.attempt_laws import ATTEMPT_LAWS
 from support.fake_cluster import Body, FakeCluster
+from support.plan_case import Case, Law, LawBroken
 from support.restricted import breaches
-
-
-class LawBroken(AssertionError):
-    """A plan broke a law; its message begins with the law's name."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A plan, the cluster for which it was made, and what the cluster knew at that time."""
-
-    cluster: FakeCluster
-    before: JobStatus
-    decided: Plan
-    seen: Counter[str]
-    """How many states each law found interesting."""
-
-    @property
-    def after(self) -> JobStatus:
-        """The status once the plan is applied."""
-        return self.decided.status or self.before
-
-
-Law = Callable[[Case], Iterator[str]]
 
 
 def hands_off(case: Case) -> Iterator[str]:
@@ -239,6 +218,7 @@ LAWS: tuple[Law, ...] = (
     silence_is_no_failure,
     refusals_pause,
     preparing_is_bounded,
+    *ATTEMPT_LAWS,
 )
 
 

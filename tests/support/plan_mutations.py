@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,8 @@ from finetune_operator.plan import plan
 from finetune_operator.settings import Settings
 from finetune_operator.view import amended
 from support.fake_cluster import Body
+from support.plan_case import Mutation
 from support.plan_laws import (
-    Law,
     applied_is_done,
     attempts_do_not_overlap,
     children_are_owned,
@@ -32,16 +32,6 @@ from support.plan_laws import (
     the_budget_holds,
     the_image_is_frozen,
 )
-
-Mutant = Callable[[SeenJob, Observed, datetime, Settings], Plan]
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """A mistaken plan, and the law that has to notice."""
-
-    law: Law
-    planner: Mutant
 
 
 def ignores_deletion(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
