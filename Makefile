@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := api charts cli operator trainer_image tests benchmarks docs examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit cluster-tools cluster cluster-down check format lock docs crds kustomize bench clean
+.PHONY: help setup demo test test-unit cluster-tools cluster cluster-down faults soak check format lock docs crds kustomize bench recovery clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,14 @@ cluster: setup ## Start a Kubernetes cluster on this machine with the operator i
 cluster-down: ## Remove that cluster and every trace of it
 	@PYTHONPATH=tests $(BIN)/python -m cluster down
 
+faults: setup ## Strike real pods in forty ways, and compare the causes that are told with the true ones (half an hour)
+	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
+
+SOAK := $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(REAL),--real)
+
+soak: setup ## Run 200 jobs with random faults, and check every step (SEED=7 JOBS=20 REAL=1)
+	@PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
+
 check: setup ## Lint, check types and import contracts
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -84,6 +92,9 @@ bench: setup ## Measure trainer, start-up and operator against their peers (abou
 	$(BIN)/python benchmarks/trainer.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/operator.py --peer
+
+recovery: setup ## Strike training on real pods, and time how soon it goes on, beside a peer (Linux, root; an hour)
+	$(BIN)/python benchmarks/recovery.py --peer
 
 clean: ## Remove the virtual environment, caches and outputs
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

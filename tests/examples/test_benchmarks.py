@@ -13,6 +13,7 @@ SCRIPTS = (
     ("trainer.py", "Hugging Face's Trainer"),
     ("startup.py", "Hugging Face's Trainer"),
     ("operator.py", "Kubeflow Trainer"),
+    ("recovery.py", "Kubeflow Trainer"),
 )
 _MAY_BUILD_SECONDS = 2400
 SMALL = ("--layers", "1", "--width", "64")

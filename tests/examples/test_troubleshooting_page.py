@@ -6,6 +6,7 @@ import pytest
 
 from finetune_api.outcomes import ENDINGS
 from finetune_api.reasons import REASONS, Reason
+from finetune_operator.attempts import REASONS_OF_ENDS, TABLE
 from support.shell import ROOT
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -37,3 +38,11 @@ def test_every_failure_wait_and_stall_says_what_to_do(reason: str) -> None:
 
 def test_the_page_names_no_reason_that_there_is_not() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", BY_REASON, re.MULTILINE)) <= {str(reason.name) for reason in REASONS}
+
+
+def test_the_table_of_ends_is_the_table_in_the_code() -> None:
+    section = PAGE.partition("\n## How attempts end\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| .+ \|$", section, re.MULTILINE)
+    judged = {row.reason: row.outcome.value for row in TABLE if row.reason}
+    assert judged.items() <= dict(rows).items()
+    assert {reason for reason, _ in rows} == REASONS_OF_ENDS
