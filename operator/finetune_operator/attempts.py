@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from finetune_api.causes import USER_OUTCOMES, Cause, Kind, first_cause, kind_of_message
@@ -29,6 +30,8 @@ SUPERSEDED: Final = "Superseded"
 _DRAINED_EXIT: Final = 143
 _NEEDS_WORDS: Final = (Outcome.PREEMPTED, Outcome.INTERRUPTED)
 """Outcomes that promise a saved checkpoint, which an exit code alone does not."""
+_CLEARLY: Final = timedelta(seconds=10)
+"""By so much the clocks of nodes do not differ where anybody looks after them."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,10 @@ def judge(pods: Sequence[SeenPod], missing: Sequence[SeenPod], observed: Observe
     if strongest is AttemptOutcome.SUCCEEDED and len(found) < nodes:
         return None
     ends_alike = [end for end in found if end.outcome is strongest]
-    return _furthest_behind(ends_alike) if strongest is AttemptOutcome.HANG else _first(ends_alike)
+    if strongest is not AttemptOutcome.HANG:
+        return _first(ends_alike)
+    crashes = _crashes_before(ends_alike, found)
+    return _first(crashes) if crashes else _furthest_behind(ends_alike)
 
 
 def missing_pod(name: str, attempt: int, rank: int) -> SeenPod:
@@ -200,6 +206,13 @@ def _distance(end: Verdict) -> int:
 def _furthest_behind(ends: Sequence[Verdict]) -> Verdict:
     """Of ranks that fell silent, the one that the others wait for; when each was noticed says nothing."""
     return min(ends, key=lambda end: (hang_of(end.pod.told).order, end.pod.rank))
+
+
+def _crashes_before(hangs: Sequence[Verdict], ends: Sequence[Verdict]) -> list[Verdict]:
+    """Ends that the silent ranks may have waited for: crashes that came clearly before, as far as clocks agree."""
+    noticed = min((hang.pod.finished for hang in hangs if hang.pod.finished), default=None)
+    own = [end for end in ends if end.outcome is AttemptOutcome.FAILURE and end.kind in (Kind.EXCEPTION, Kind.SIGNAL)]
+    return [end for end in own if noticed and end.pod.finished and noticed - end.pod.finished > _CLEARLY]
 
 
 def _cause(end: Verdict) -> Cause:

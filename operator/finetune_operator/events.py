@@ -42,7 +42,8 @@ def _of_attempts(before: JobStatus, after: JobStatus) -> Iterator[Event]:
 
 def _ended(attempt: AttemptStatus, outcome: AttemptOutcome, cause: FailureStatus | None) -> Event:
     row = reason_of(None, "AttemptEnded")
-    asked = outcome in (AttemptOutcome.SUCCEEDED, AttemptOutcome.SUSPENDED) or attempt.reason == RESIZED
+    resized = outcome is AttemptOutcome.CANCELLED and attempt.reason == RESIZED
+    asked = resized or outcome in (AttemptOutcome.SUCCEEDED, AttemptOutcome.SUSPENDED)
     where = f" at {cause.where()}" if cause is not None and cause.where() else ""
     facts = {"outcome": outcome.value, "where": where, "message": attempt.message or ""}
     return Event(row.name, row.say(attempt=attempt.number, **facts), row.warning and not asked)

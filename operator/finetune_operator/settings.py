@@ -88,7 +88,10 @@ class TimingSettings:
     survivor_grace: Seconds = 5
     """Between SIGTERM and SIGKILL for pods whose peer has failed: they cannot finish anything."""
     cause_window: Seconds = 3
-    """How long after an echo of a failure (a lost peer) its cause may still come to light."""
+    """How long after a failure that another pod may have caused that one may still say so."""
+    dead_node_window: Seconds = 60
+    """How long after a lost connection a peer that says nothing may turn out to be on a dead node: somewhat longer than
+    the cluster takes to find that out (node-monitor-grace-period)."""
     backoff_base: Seconds = 2
     """The second attempt in a row without a new checkpoint waits this long, each further one twice as long."""
     backoff_most: Seconds = 300

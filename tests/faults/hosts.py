@@ -93,4 +93,4 @@ def _connections(pid: int, port: int) -> list[str]:
 
 def _iptables(what: str, chain: str, *match: str) -> None:
     rule = (what, chain, *match, "-m", "comment", "--comment", OURS, "-j", "DROP")
-    subprocess.run([host.program("iptables"), "-w", *rule], check=True)
+    subprocess.run([host.program("iptables"), "-w", *rule], check=True, capture_output=True)

@@ -197,3 +197,11 @@ def test_in_one_second_the_kind_decides_and_then_the_rank() -> None:
 def test_every_row_of_the_table_has_a_test() -> None:
     shown = {(row[2], row[3]) for row in TABLE} | {("NodeLoss", "NodeLost"), ("Disruption", "PodMissing")}
     assert {(row.outcome, row.reason) for row in attempts.TABLE if row.reason} <= shown
+
+
+def test_what_crashed_clearly_before_a_rank_fell_silent_is_what_it_waited_for() -> None:
+    for apart, reason in ((300, "Crashed"), (10, "Hang"), (-300, "Hang")):
+        crash, silent = told(Outcome.CRASHED), told(Outcome.RETRYABLE, 1, apart, reason="Hang")
+        assert outcome(crash, silent)[1] == reason
+    echo, silent = told(Outcome.RETRYABLE), told(Outcome.RETRYABLE, 1, 300, reason="Hang")
+    assert outcome(echo, silent)[1] == "Hang"

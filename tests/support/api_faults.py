@@ -40,8 +40,8 @@ def _first(times: int, concerns: Callable[[Exchange], bool], then: Fault) -> Fau
     return fault
 
 
-def _every(number: int, concerns: Callable[[Exchange], bool], then: Fault) -> Fault:
-    """Do something to each so-manieth request of a kind."""
+def _every(number: int, concerns: Callable[[Exchange], bool], then: Fault, times: int = 10**9) -> Fault:
+    """Do something to each so-manieth request of a kind, so many times."""
     seen = 0
 
     async def fault(exchange: Exchange) -> web.StreamResponse | None:
@@ -49,7 +49,7 @@ def _every(number: int, concerns: Callable[[Exchange], bool], then: Fault) -> Fa
         if not concerns(exchange):
             return None
         seen += 1
-        return await then(exchange) if seen % number == 0 else None
+        return await then(exchange) if seen % number == 0 and seen <= number * times else None
 
     return fault
 
@@ -198,6 +198,6 @@ ROWS: Final = (
     ),
     Row("every third write is refused with 500", lambda: _every(3, _writes, _refuse(500, "InternalError"))),
     Row("every third answer to a write is lost", lambda: _every(3, _writes, _lost)),
-    Row("every fourth answer is cut off", lambda: _every(4, _plain, _truncated)),
+    Row("a dozen answers are cut off", lambda: _every(4, _plain, _truncated, times=12)),
     Row("answers are slow", lambda: _every(1, _plain, _slow)),
 )

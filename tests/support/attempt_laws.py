@@ -12,6 +12,7 @@ from finetune_operator.children.blueprint import processes_per_node
 from support.fake_cluster import Body, avoided
 from support.plan_case import Case, Law
 
+_CUT_SHORT = ("Disruption", "NodeLoss")
 _ONCE = ("start_time", "running_time", "completion_time")
 _COUNTERS = ("restarts", "prepare_disruptions", "active_seconds")
 _DECIDED = ("nodes", "wanted_nodes", "grace_seconds", "avoided_nodes")
@@ -99,11 +100,12 @@ def bad_nodes_are_avoided(case: Case) -> Iterator[str]:
 
 
 def no_job_is_stuck_by_its_size(case: Case) -> Iterator[str]:
-    """After an attempt that found no room comes a smaller one, or one that may use every node."""
+    """After an attempt that found no room comes a smaller one, or one that avoids fewer nodes."""
     for ended, follower in zip(case.after.attempts, case.after.attempts[1:], strict=False):
         if ended.reason == "Unplaceable":
             case.seen["no_job_is_stuck_by_its_size"] += 1
-            if follower.nodes >= ended.nodes and follower.avoided_nodes:
+            avoided_now, avoided_then = set(follower.avoided_nodes or ()), set(ended.avoided_nodes or ())
+            if follower.nodes >= ended.nodes and not avoided_now < avoided_then:
                 yield f"attempt {follower.number} is as large as the one before, and avoids {follower.avoided_nodes}"
 
 
@@ -150,6 +152,19 @@ def those_asked_to_leave_may_save(case: Case) -> Iterator[str]:
             yield f"attempt {attempt.number} was asked to leave, and that is counted"
 
 
+def free_restarts_end(case: Case) -> Iterator[str]:
+    """No attempt follows when as many as the settings say were cut short in a row, with no checkpoint between them."""
+    streak = 0
+    for attempt in case.after.attempts:
+        if attempt.outcome is None:
+            case.seen["free_restarts_end"] += streak > 2
+            if streak >= case.cluster.settings.fruitless_disruptions:
+                yield f"attempt {attempt.number} follows {streak} that were cut short"
+        elif attempt.outcome != "Cancelled":
+            saved = (attempt.checkpoint_step or 0) > (attempt.first_step or 0)
+            streak = 0 if saved or attempt.outcome not in _CUT_SHORT else streak + 1
+
+
 ATTEMPT_LAWS: tuple[Law, ...] = (
     counters_never_fall,
     numbers_grow,
@@ -161,6 +176,7 @@ ATTEMPT_LAWS: tuple[Law, ...] = (
     sizes_are_allowed,
     only_a_change_of_mind_resizes,
     those_asked_to_leave_may_save,
+    free_restarts_end,
 )
 
 

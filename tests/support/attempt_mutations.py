@@ -17,6 +17,7 @@ from support.attempt_laws import (
     bad_nodes_are_avoided,
     counters_never_fall,
     every_transition_is_told_once,
+    free_restarts_end,
     grace_is_granted,
     no_job_is_stuck_by_its_size,
     numbers_grow,
@@ -46,6 +47,11 @@ def uses_numbers_again(job: SeenJob, observed: Observed, now: datetime, settings
     return _with_newest(
         job, plan(job, observed, now, settings), lambda one: amended(one, number=max(0, one.number - 1))
     )
+
+
+def never_gives_up(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
+    """Begins again however often attempts were cut short."""
+    return plan(job, observed, now, replace(settings, fruitless_disruptions=1000))
 
 
 def rewrites_history(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
@@ -108,7 +114,7 @@ def avoids_for_ever(job: SeenJob, observed: Observed, now: datetime, settings: S
     decided = plan(job, observed, now, settings)
     before = job.status.attempts[-1] if job.status.attempts else None
     known = before.avoided_nodes if before else None
-    return _with_newest(job, decided, lambda one: amended(one, avoided_nodes=one.avoided_nodes or known))
+    return _with_newest(job, decided, lambda one: amended(one, avoided_nodes=known or one.avoided_nodes))
 
 
 def shrinks_below_the_least(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
@@ -151,6 +157,7 @@ ATTEMPT_MUTATIONS: tuple[Mutation, ...] = (
     Mutation(sizes_are_allowed, shrinks_below_the_least),
     Mutation(only_a_change_of_mind_resizes, grows_at_once),
     Mutation(those_asked_to_leave_may_save, kills_those_that_save),
+    Mutation(free_restarts_end, never_gives_up),
 )
 
 

@@ -200,6 +200,11 @@ class FaultProxy:
             await stop.wait()
             listening.close()
             await server.shutdown(0.1)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0.25)  # aiohttp closes TLS connections a little after their session
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = Asked(

@@ -206,6 +206,34 @@ def _work(cluster: FakeCluster, number: int) -> None:
         cluster.end(pod, Outcome.SUCCEEDED)
 
 
+def _forget(cluster: FakeCluster, number: int) -> None:
+    """Now and then a job loses its status, as when it is restored from a backup while its pods run."""
+    if number > 8:
+        cluster.run_all()
+        cluster.job.pop("status", None)
+
+
+def _cut_short(cluster: FakeCluster, number: int) -> None:
+    """Two attempts in a row end without costing anything: of each a pod is taken away, or gives up on its peers."""
+    for turn in range(2):
+        _settle_down(cluster)
+        pending = cluster.pods("Pending", role=TRAINER_ROLE)
+        for pod in pending[:1] if (number >> turn) % 2 else pending:
+            cluster.run(pod)
+        cluster.reconcile()
+        if running := cluster.pods("Running", role=TRAINER_ROLE):
+            cluster.end(running[0], Outcome.RETRYABLE if (number >> turn) % 2 else Outcome.PREEMPTED)
+        _settle_down(cluster)
+
+
+def _settle_down(cluster: FakeCluster) -> None:
+    """Time passes until whatever waited is decided."""
+    for _ in range(6):
+        cluster.reconcile()
+        cluster.kubelet()
+        cluster.wait(150)
+
+
 HAPPENINGS: tuple[Happening, ...] = (
     *(_start_all, _start_one, _finish, _finish_one, _fail, _crash, _reject, _evict, _vanish, _kubelet, _node),
     *(_wait, _suspend, _edit, _hold_up, _refuse, _code, _delete_job, _work, _work, _mount, _silence, _resize),
@@ -227,5 +255,6 @@ PLACING: tuple[Happening, ...] = (
     *(_start_all, _start_all, _kubelet, _kubelet, _no_room, _no_room, _lose_for_good, _node, _preflight, _supersede),
     *(_hang, _break, _slow_save, _slow_save, _resize, _resize_running, _resize_running, _suspend, _wait, _evict),
     *(_stop_by_kueue, _finish_one, _start_one, _hold_up, _run_out_of_nodes, _run_out_of_nodes),
+    *(_forget, _cut_short, _cut_short, _cut_short),
 )
 """What decides how many nodes an attempt has, which, and how long it may save."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from finetune_api.names import place_of
 from finetune_api.status import JobStatus
-from finetune_operator.cluster.client import Client
+from finetune_operator.cluster.client import Client, Unreachable
 from finetune_operator.cluster.resources import FINETUNE_JOBS, PODS, Resource
 
 Body = dict[str, Any]
@@ -103,16 +103,19 @@ def watched(kubeconfig: Path, namespace: str) -> Iterator[History]:
     finally:
         stop.set()
         thread.join(30)
-    assert history.problems == []
+    assert not history.problems, str(history.problems)
 
 
 async def _follow(client: Client, resource: Resource, namespace: str, history: History) -> None:
     listing = await client.list(resource, namespace)
     since = listing.resource_version
     while True:
-        async for change, body in client.watch(resource, namespace, resource_version=since):
-            since = body["metadata"]["resourceVersion"]
-            history.happenings.append(Happening(int(since), change, body))
+        try:
+            async for change, body in client.watch(resource, namespace, resource_version=since):
+                since = body["metadata"]["resourceVersion"]
+                history.happenings.append(Happening(int(since), change, body))
+        except Unreachable:
+            await asyncio.sleep(0.1)  # it goes on where it broke off
 
 
 def _place(body: Body) -> int | None:

@@ -39,7 +39,7 @@ class Operator:
     created: list[tuple[str, str]] = field(default_factory=list)
     """Every child that was created, in order, by kind and name."""
     forgotten: set[str] = field(default_factory=set)
-    """Pods that had gone, and whose end nobody had recorded when the operator died, by uid."""
+    """What died with the operator and nobody can tell again: pods that had gone before their end was recorded."""
     recorded: set[str] = field(default_factory=set)
     """Pods whose end is in the status, by uid."""
     deaths: int = 0
@@ -99,6 +99,8 @@ class Operator:
         self.deaths += 1
         cluster = self.cluster
         self.forgotten |= {uid for pod in cluster.gone if (uid := pod["metadata"]["uid"]) not in self.recorded}
+        if cluster.refusals and self.quota is None:
+            self.forgotten.add("a refusal that nobody repeats")  # a happening put it into the memory alone
         told = cluster.progress, cluster.first_step, cluster.progress_error
         cluster.gone, cluster.refusals = [], ()
         cluster.progress, cluster.first_step, cluster.progress_error = None, None, None

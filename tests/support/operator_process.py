@@ -79,7 +79,11 @@ def start(directory: Path, proxy: FaultProxy, *more: str, user: dict[str, Any] |
 def _operate(arguments: Sequence[str], log: str) -> None:
     """Be the operator: what `python -m finetune_operator` does."""
     from finetune_operator.__main__ import main  # not in the process that tests
+    from finetune_trainer.launcher.parent_death import PARENT_PID, die_with_parent
 
+    # The server that forks goes with the tests, however they end, and this process goes with it.
+    os.environ[PARENT_PID] = str(os.getppid())
+    die_with_parent()
     file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     for output in (1, 2):
         os.dup2(file, output)

@@ -3,6 +3,7 @@
 The director looks at what is recorded, so that an operator that dies changes nothing about what happens to its jobs.
 """
 
+import json
 import threading
 import time
 from collections import Counter
@@ -36,7 +37,6 @@ class Team:
         self._provide_volume()
         self.node = f"{namespace}-node"
         node = SimulatedNode(self.node).body()
-        # Ready from the beginning: the scheduler puts pods of others there too, and they would be lost.
         node["status"]["conditions"] = _ready()
         self.server.send("POST", "/api/v1/nodes", node).accepted()
 
@@ -49,8 +49,8 @@ class Team:
         self.server.send("DELETE", f"/api/v1/nodes/{self.node}")
 
     def apply(self, name: str, **spec: Any) -> None:
-        """Somebody creates a job."""
-        manifest = inline_job(**spec)
+        """Somebody creates a job, whose pods stay on the team's own node: those of other teams come and go."""
+        manifest = inline_job(**spec, scheduling={"nodeSelector": {"kubernetes.io/hostname": self.node}})
         self.server.send("POST", self.jobs, {**manifest, "metadata": {"name": name}}).accepted()
 
     def status(self, name: str) -> Body:
@@ -248,7 +248,8 @@ def ends(team: Team) -> dict[str, tuple[str, int, list[str]]]:
 
 def conclusions(team: Team) -> dict[str, Any]:
     """Return of each job all that is settled at its end, but for times and the words of disruptions."""
-    return {name: _conclusion(status) for name, status in team.statuses().items()}
+    known = json.dumps(team.statuses()).replace(team.node, "the node")
+    return {name: _conclusion(status) for name, status in json.loads(known).items()}
 
 
 def _conclusion(status: Body) -> Body:
@@ -257,8 +258,8 @@ def _conclusion(status: Body) -> Body:
         (one["number"], one["nodes"], one["outcome"], *([] if one["outcome"] == "Disruption" else [one.get("reason")]))
         for one in status["attempts"]
     ]
-    failure = {key: value for key, value in (status.get("failure") or {}).items() if key != "node"}
-    return {"conditions": conditions, "attempts": attempts, "failure": failure, "restarts": status.get("restarts", 0)}
+    settled = {"failure": status.get("failure"), "restarts": status.get("restarts", 0)}
+    return {"conditions": conditions, "attempts": attempts, **settled}
 
 
 def _ready() -> list[Body]:

@@ -64,3 +64,12 @@ def test_a_newer_draft_removes_older_ones_and_leaves_newer_ones_and_other_files(
 def test_what_is_gone_already_can_be_discarded(tmp_path: Path) -> None:
     discard(tmp_path / "nothing")
     assert names(tmp_path) == []
+
+
+def test_two_jobs_with_models_of_other_names_in_one_folder_leave_each_others_drafts_alone(tmp_path: Path) -> None:
+    first, second = Fence(0, unhindered), Fence(1, unhindered)
+    draft = first.draft(tmp_path / "first-ba10")
+    draft.mkdir()
+    second.draft(tmp_path / "second-ba10").mkdir()
+    first.publish(draft, tmp_path / "first-ba10")
+    assert names(tmp_path) == [".second-ba10.attempt-0001.draft", "first-ba10"]

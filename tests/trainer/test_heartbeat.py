@@ -24,16 +24,40 @@ def test_the_longest_step_after_the_first_and_the_longest_save_are_measured(tmp_
     heart.resume_after(7)
     heart.enter("first_step")
     assert heart.finish_step(8) >= 0
-    assert heart.longest_step == 0
+    assert heart.measured_step == 0
     heart.enter("step")
     time.sleep(0.01)
     seconds = heart.finish_step(9)
+    assert heart.measured_step == seconds >= 0.01
     heart.enter("save")
     saved = heart.finish_save()
     read = read_beat(tmp_path / "heart")
     assert read is not None
-    assert (read.step, read.longest_step, read.longest_save) == (9, seconds, saved)
-    assert read.longest_step >= 0.01
+    assert (read.step, read.longest_save) == (9, saved)
+
+
+def test_the_longest_step_is_told_when_the_ranks_have_agreed_on_it(tmp_path: Path) -> None:
+    heart = HeartbeatFile(tmp_path / "heart")
+    heart.enter("step")
+    heart.finish_step(1)
+    alone = read_beat(tmp_path / "heart")
+    heart.agree(30.5)
+    agreed = read_beat(tmp_path / "heart")
+    assert alone is not None
+    assert agreed is not None
+    assert (alone.longest_step, agreed.longest_step) == (0.0, 30.5)
+
+
+def test_a_sign_of_life_moves_the_time_and_passes_no_point(tmp_path: Path) -> None:
+    heart = HeartbeatFile(tmp_path / "heart")
+    heart.enter("save")
+    before = read_beat(tmp_path / "heart")
+    heart.touch()
+    after = read_beat(tmp_path / "heart")
+    assert before is not None
+    assert after is not None
+    assert after.at_ns > before.at_ns
+    assert (after.beats, after.since_ns, after.phase) == (before.beats, before.since_ns, "save")
 
 
 def test_a_beat_moves_the_time_of_the_last_sign_but_not_that_of_the_begin(tmp_path: Path) -> None:
@@ -84,7 +108,7 @@ def test_a_reader_never_sees_a_record_of_two_beats(tmp_path: Path) -> None:
 def test_a_beat_costs_microseconds(tmp_path: Path) -> None:
     heart: Heartbeat = HeartbeatFile(tmp_path / "heart")
     best = min(_seconds_of(heart, 1000) for _ in range(5))
-    assert best / 1000 < 50e-6  # about 1 µs on an idle machine
+    assert best / 1000 < 1e-3  # about 1 µs on an idle machine; one that synced a disk would take milliseconds
 
 
 def _seconds_of(heart: Heartbeat, beats: int) -> float:

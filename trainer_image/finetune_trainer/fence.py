@@ -15,7 +15,7 @@ from uuid import uuid4
 from finetune_api.errors import Superseded
 from finetune_trainer.directories import put_in_place
 
-_DRAFT = re.compile(r"\..+\.attempt-(\d+)\.draft(\.replaced)?")
+_DRAFT = re.compile(r"\.(?P<name>.+)\.attempt-(?P<attempt>\d+)\.draft(\.replaced)?")
 _SWEPT = ".swept-"
 
 
@@ -29,7 +29,7 @@ class Fence:
     def draft(self, destination: Path) -> Path:
         """Return where to put together what `destination` is to become; older attempts cannot put theirs there."""
         destination.parent.mkdir(parents=True, exist_ok=True)
-        sweep(destination.parent, self.attempt)
+        sweep(destination.parent, self.attempt, destination.name)  # other jobs may have other names there
         draft = destination.with_name(f".{destination.name}.attempt-{self.attempt:04d}.draft")
         discard(draft)
         return draft
@@ -55,11 +55,12 @@ class Fence:
         self.publish(draft, path)
 
 
-def sweep(folder: Path, attempt: int) -> None:
-    """Remove the drafts that attempts before `attempt` have in a folder, and what nobody could finish removing."""
+def sweep(folder: Path, attempt: int, name: str | None = None) -> None:
+    """Remove the drafts, of `name` or of all, of attempts before `attempt`, and what nobody could finish removing."""
     for path in folder.glob(".*"):
         found = _DRAFT.fullmatch(path.name)
-        if (found and int(found[1]) < attempt) or path.name.startswith(_SWEPT):
+        late = found and int(found["attempt"]) < attempt and name in (None, found["name"])
+        if late or path.name.startswith(_SWEPT):
             discard(path)
 
 

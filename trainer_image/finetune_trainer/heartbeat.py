@@ -37,7 +37,7 @@ class Beat:
     at_ns: int
     """Monotonic time of the last beat."""
     longest_step: float
-    """Seconds, of this attempt's steps after its first; 0 while none was measured."""
+    """Seconds, of this attempt's steps after its first, as the ranks have agreed; 0 while none was measured."""
     longest_save: float
     """Seconds, of this attempt; 0 while none was measured."""
     patience: float
@@ -53,6 +53,7 @@ class Heartbeat:
         self._step = 0
         self._phase: HeartPhase = "import"
         self._since_ns = time.monotonic_ns()
+        self.measured_step = 0.0
         self.longest_step = 0.0
         self.longest_save = 0.0
         self.patience = 0.0
@@ -61,6 +62,15 @@ class Heartbeat:
         """Say that a point was passed that every rank passes."""
         self._beats += 1
         self._tell()
+
+    def touch(self) -> None:
+        """Give a sign of life at a point that the other ranks may not pass: it does not count."""
+        self._tell()
+
+    def agree(self, longest_step: float) -> None:
+        """Hear the longest step that any rank has measured, so that the watchers of all nodes have one bound."""
+        self.longest_step = longest_step
+        self.touch()
 
     def enter(self, phase: HeartPhase) -> None:
         """Begin a phase, or the next step."""
@@ -71,7 +81,7 @@ class Heartbeat:
         """End the step under way, of which there are `done` now; return the seconds since it began."""
         seconds = self._seconds()
         if self._phase == "step":  # the first one of an attempt allocates, compiles and reads for the first time
-            self.longest_step = max(self.longest_step, seconds)
+            self.measured_step = max(self.measured_step, seconds)
         self._step = done
         self.beat()
         return seconds

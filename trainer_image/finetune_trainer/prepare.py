@@ -19,7 +19,7 @@ from finetune_trainer.container import leave_last_words, share_files_with_group
 from finetune_trainer.dataset_facts import dataset_facts
 from finetune_trainer.launcher.announce import announce, read_announced
 from finetune_trainer.launcher.parent_death import die_with_parent
-from finetune_trainer.preflight import preflight
+from finetune_trainer.output_check import check_output
 from finetune_trainer.program import guarded, heed_signals
 from finetune_trainer.run_dir import Prepared, RunDir
 
@@ -65,7 +65,7 @@ def _already_complete(options: argparse.Namespace) -> _End | None:
     """Whether the job's run has finished on this output; raises ConfigInvalid when the output is not the job's."""
     if options.output is None:
         return None
-    message = preflight(options.output, uid=options.job_uid, attempt=0, resume_from=options.resume_from)
+    message = check_output(options.output, uid=options.job_uid, attempt=0, resume_from=options.resume_from)
     return _End(message, read_announced(options.output)) if message else None
 
 

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
+from finetune_trainer.rank_outcome import RankOutcome, parse_outcome
 
 Phase = Literal["import", "prepare", "load", "train", "eval", "save", "export", "done"]
 
@@ -28,22 +29,6 @@ PROGRESS_LINE_BYTES = 4000
 """Below PIPE_BUF and a page, so that lines of several processes never mix."""
 
 _POLL_SECONDS = 0.02
-
-
-@dataclass(frozen=True)
-class RankOutcome:
-    """How a rank, or the preparation (`rank` None), says it ended."""
-
-    outcome: Outcome
-    reason: str
-    message: str
-    rank: int | None
-    step: int | None
-    exit_code: int
-    traceback: str | None
-    monotonic_ns: int
-    """`time.monotonic_ns()` when it was written: comparable between the processes of one machine."""
-    pid: int
 
 
 @dataclass(frozen=True)
@@ -152,17 +137,21 @@ class RunDir:
 
     def read_outcome(self, name: str) -> RankOutcome | None:
         """The outcome left by a rank (its number) or by `PREPARE`; None without one, or with a damaged one."""
-        return _parse_outcome(_read_text(self.path / f"outcome.{name}.json"))
+        return parse_outcome(_parse_object(_read_text(self.path / f"outcome.{name}.json")))
 
     def await_peers(self) -> None:
-        """Return when every rank that registered here has left its outcome.
+        """Return when every other rank that registered here has left its outcome.
 
         torchrun ends the other ranks 30 s after the first one has left with a code other than 0, whatever they are
         doing. So ranks that were asked to leave do so together. A rank that dies without an outcome has the launcher
         kill this one, and the launcher bounds the whole.
         """
-        while any(self.read_outcome(str(rank)) is None for rank in self.rank_pids()):
+        while any(self._is_at_work(rank, pid) for rank, pid in self.rank_pids().items()):
             time.sleep(_POLL_SECONDS)
+
+    def _is_at_work(self, rank: int, pid: int) -> bool:
+        # The caller is done, even if a full disk kept its own outcome from being written.
+        return pid != os.getpid() and self.read_outcome(str(rank)) is None
 
     def read_outcomes(self) -> dict[str, RankOutcome]:
         """Every outcome left so far, by rank number (as text) or `PREPARE`."""
@@ -248,26 +237,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _parse_outcome(text: str | None) -> RankOutcome | None:
-    record = _parse_object(text)
-    if record is None:
-        return None
-    try:
-        return RankOutcome(
-            outcome=Outcome(record["outcome"]),
-            reason=str(record["reason"]),
-            message=str(record["message"]),
-            rank=record["rank"],
-            step=record["step"],
-            exit_code=int(record["exitCode"]),
-            traceback=record["traceback"],
-            monotonic_ns=int(record["monotonicNs"]),
-            pid=int(record["pid"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def _parse_object(text: str | None) -> dict[str, Any] | None:

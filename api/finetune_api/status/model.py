@@ -13,6 +13,7 @@ from finetune_api.status.part import (
     Line,
     Measured,
     Message,
+    NodeName,
     Number,
     Percentage,
     StatusPart,
@@ -45,11 +46,14 @@ class AttemptStatus(StatusPart):
         description="Time its pods have to save after SIGTERM: runPolicy.gracePeriodSeconds, or more where saves were "
         "seen to need it.",
     )
-    avoided_nodes: Annotated[tuple[Word, ...], Field(max_length=NODES_AVOIDED)] | None = Field(
+    avoided_nodes: Annotated[tuple[NodeName, ...], Field(max_length=NODES_AVOIDED)] | None = Field(
         default=None, description="Nodes on which none of its pods is placed, as earlier attempts failed there."
     )
     start_time: Timestamp | None = Field(
         default=None, description="When its pods were to be created; unset: decided, and its turn has not come."
+    )
+    placing_time: Timestamp | None = Field(
+        default=None, description="When a pod was first seen to find no node, with none in a queue any more."
     )
     running_time: Timestamp | None = Field(default=None, description="When all its pods ran.")
     ending_time: Timestamp | None = Field(

@@ -96,6 +96,9 @@ def _cut(length: int) -> BeforeValidator:
 Word = Annotated[str, Field(max_length=128), _cut(128)]
 """A name or CamelCase word; a longer one is cut."""
 
+NodeName = Annotated[str, Field(max_length=253), _cut(253)]
+"""A name of a node, as long as Kubernetes lets it be."""
+
 Line = Annotated[str, Field(max_length=1024), _cut(1024)]
 """A path, image or name; a longer one is cut."""
 

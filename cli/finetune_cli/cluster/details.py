@@ -76,14 +76,14 @@ def _attempts(job: JobView, now: datetime) -> list[Text]:
     header = ("#", "NODES", "STEPS", "TIME", "OUTCOME", "REASON", "MESSAGE")
     newest = job.status.attempts[-1]
     rows = [_attempt(job, attempt, attempt is newest, now) for attempt in job.status.attempts]
-    return in_columns(rows, header) + ([] if job.over else _granted(newest))
+    return in_columns(rows, header) + ([] if job.over else _granted(job, newest))
 
 
-def _granted(newest: AttemptStatus) -> list[Text]:
+def _granted(job: JobView, newest: AttemptStatus) -> list[Text]:
     """What the newest attempt has that the job does not ask for."""
     avoided = newest.avoided_nodes or ()
     words = [f"avoids {'node' if len(avoided) == 1 else 'nodes'} {', '.join(avoided)}"] if avoided else []
-    words += [f"{newest.grace_seconds} s to save"] if newest.grace_seconds is not None else []
+    words += [f"{newest.grace_seconds} s to save"] if (newest.grace_seconds or 0) > job.grace else []
     return [text(f"attempt {newest.number}: {', '.join(words)}", "dim")] if words else []
 
 

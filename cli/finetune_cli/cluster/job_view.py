@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from finetune_api.errors import ConfigInvalid
 from finetune_api.job import load_job
+from finetune_api.job.policies import RunPolicy
 from finetune_api.names import MANAGER
 from finetune_api.reasons import ConditionType
 from finetune_api.status import (
@@ -70,6 +71,12 @@ class JobView:
             return DELETING
         word = (self.body.get("status") or {}).get("state")
         return str(word) if word else state_of(self.status.conditions).value
+
+    @property
+    def grace(self) -> int:
+        """Seconds that the job's author gives its pods to save."""
+        asked = (self.body["spec"].get("runPolicy") or {}).get("gracePeriodSeconds")
+        return asked if isinstance(asked, int) else RunPolicy().grace_period_seconds
 
     @property
     def over(self) -> bool:

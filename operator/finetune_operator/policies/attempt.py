@@ -1,17 +1,27 @@
 """Follows the newest attempt: from its first pod to its end."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
 from finetune_api.causes import Kind
 from finetune_api.names import training_pod_name
+from finetune_api.outcomes import Outcome
 from finetune_api.reasons import ConditionType
 from finetune_api.status import AttemptStatus, condition_of
 from finetune_operator.attempts import Verdict, judge, missing_pod
-from finetune_operator.policies.grace import grace_of
+from finetune_operator.policies.grace import grace_of, measured_grace
 from finetune_operator.policies.launch import begin, launch
 from finetune_operator.policies.placement import placement
 from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.restart import settle
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
+
+_CLOCKS: Final = 60.0
+"""Seconds by which the clocks of nodes may differ where nothing better is known."""
+_UNMEASURED: Final = 30.0
+"""Seconds that a save may take while none was measured."""
 
 
 def attempt(view: View) -> View:
@@ -30,7 +40,7 @@ def attempt(view: View) -> View:
         return _waiting(view, newest, left) if left > 0 else settle(view, verdict)
     if newest.running_time is None:
         view = placement(view, newest, pods)
-        return view if view.done else launch(view, newest)
+        return view if view.done else launch(view, view.attempt or newest)
     return _training(view, newest).stop()
 
 
@@ -75,10 +85,30 @@ def _patience(view: View, newest: AttemptStatus, verdict: Verdict, pods: tuple[S
     """Seconds to wait for the others: an echo may be seen before its cause, and drained ranks save together."""
     if all(pod.terminal or view.observed.lost(pod) for pod in pods) or verdict.pod.finished is None:
         return 0.0
-    windows = {Kind.COMMUNICATION: view.settings.timing.cause_window, Kind.DRAINED: grace_of(view, newest)}
-    # By the operator's clock: that of a node may be hours away.
-    waited = view.since(newest.ending_time) if newest.ending_time else 0.0
-    return windows.get(verdict.kind, 0) - waited
+    windows = {Kind.COMMUNICATION: _echoing(view, verdict), Kind.DRAINED: _saving(view, newest, pods)}
+    window = windows.get(verdict.kind, 0)
+    return window - _waited(view, newest, verdict.pod.finished, window)
+
+
+def _echoing(view: View, verdict: Verdict) -> float:
+    """A connection that broke says least of all: its other end may be on a node that has just died."""
+    timing = view.settings.timing
+    return timing.dead_node_window if verdict.reason == Outcome.RETRYABLE else timing.cause_window
+
+
+def _waited(view: View, newest: AttemptStatus, finished: datetime, window: float) -> float:
+    """By the operator's clock, as that of a node may be hours away; but an older CRD drops what it does not know."""
+    if newest.ending_time is not None:
+        return view.since(newest.ending_time)
+    forgotten = newest.grace_seconds is None and view.since(finished) > window + _CLOCKS
+    return window if forgotten else 0.0
+
+
+def _saving(view: View, newest: AttemptStatus, pods: Sequence[SeenPod]) -> float:
+    """How long the others may take to save; when none of them is asked to leave, one pod's word holds up little."""
+    grace = grace_of(view, newest)
+    leaving = sum(pod.terminal or pod.removed for pod in pods) > 1 or newest.reason is not None
+    return grace if leaving else min(grace, measured_grace(view.status.progress) or _UNMEASURED)
 
 
 def _waiting(view: View, newest: AttemptStatus, seconds: float) -> View:

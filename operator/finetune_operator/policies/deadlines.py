@@ -6,7 +6,7 @@ from finetune_api.job.policies import RunPolicy
 from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import AttemptStatus, condition_of, decisive_condition, is_true
 from finetune_operator.policies.ending import fail
-from finetune_operator.policies.prepare import next_try
+from finetune_operator.policies.prepare import is_retrying, next_try
 from finetune_operator.policies.waiting import wait_of
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View
@@ -49,7 +49,7 @@ def _unmade(view: View) -> datetime | None:
 def _unprepared(view: View) -> datetime | None:
     """Since when the pod that prepares should be there, or another in its place, or those that train after it."""
     pod, status = view.observed.prepare_pod, view.status
-    if pod is not None and not pod.gone:
+    if pod is not None and not pod.gone and not is_retrying(view):
         return None
     again = next_try(view)
     tried = status.restarts or status.prepare_disruptions

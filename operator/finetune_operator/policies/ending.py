@@ -6,6 +6,7 @@ from finetune_api.reasons import ALREADY_COMPLETE, AttemptOutcome, ConditionType
 from finetune_api.status import AttemptStatus, FailureStatus, OutputsStatus
 from finetune_operator.attempts import RESIZED, UNPLACEABLE
 from finetune_operator.children.volumes import OUTPUT
+from finetune_operator.policies.progress import own_progress
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
@@ -15,7 +16,7 @@ def end_attempt(view: View, outcome: AttemptOutcome, reason: str, message: str) 
     attempt = view.attempt
     if attempt is None or attempt.outcome is not None:
         return view
-    progress = view.status.progress
+    progress = own_progress(view)
     ran = int(view.since(attempt.running_time)) if attempt.running_time else 0
     over = amended(
         attempt,
@@ -34,14 +35,21 @@ def advanced(attempt: AttemptStatus) -> bool:
     return attempt.checkpoint_step is not None and attempt.checkpoint_step > (attempt.first_step or 0)
 
 
+def given_up(attempt: AttemptStatus) -> bool:
+    """Whether the operator itself ended an attempt for another number of nodes; a pod may say the same words."""
+    return attempt.outcome is AttemptOutcome.CANCELLED and attempt.reason in (RESIZED, UNPLACEABLE)
+
+
 def fruitless_attempts(view: View, *, only: frozenset[AttemptOutcome] | None = None) -> int:
     """Count the newest attempts in a row that ended without a new checkpoint, as one of `only` if that is given.
 
-    Those that the operator itself gave up for want of room, or for another number of nodes, say nothing.
+    Those that were given up for want of room, or for another number of nodes, say nothing; pods that waited in vain for
+    a peer make the next attempt wait longer, but are no disruption: how long a job may be pending is its own to say.
     """
     count = 0
     for attempt in reversed(view.status.attempts):
-        if attempt.outcome is None or (attempt.reason in (RESIZED, UNPLACEABLE) and not advanced(attempt)):
+        silent = given_up(attempt) if only is None else attempt.outcome is AttemptOutcome.CANCELLED
+        if attempt.outcome is None or (silent and not advanced(attempt)):
             continue
         if advanced(attempt) or (only is not None and attempt.outcome not in only):
             break

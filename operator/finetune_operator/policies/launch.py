@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
 from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus
-from finetune_operator.attempts import RESIZED, UNPLACEABLE
 from finetune_operator.children.gang import gang_of
 from finetune_operator.children.training_pods import Terms, build_training_pods
 from finetune_operator.decision import Body, Deletion
+from finetune_operator.facts import MOST_CLAIM
 from finetune_operator.policies.avoidance import nodes_to_avoid
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.policies.elastic import next_nodes
-from finetune_operator.policies.ending import fail, fruitless_attempts
+from finetune_operator.policies.ending import fail, fruitless_attempts, given_up
 from finetune_operator.policies.grace import grace_of, next_grace
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.waiting import say_waiting, wait_for_code
@@ -19,7 +19,7 @@ from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
 
-def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | None = None, claimed: int = 0) -> View:
+def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | None = None, claimed: int = -1) -> View:
     """Decide that there is a next attempt; its pods follow once this is recorded or nothing was before it.
 
     `nodes`: fewer than are wanted; `avoided`: nodes without pods of it, unless as for the last; `claimed`: the number
@@ -28,7 +28,7 @@ def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | No
     last, progress = view.attempt, view.status.progress
     first_step = (progress.last_checkpoint_step if progress else None) or 0
     attempt = AttemptStatus(
-        number=max(last.number, claimed) + 1 if last else 0,
+        number=max(last.number if last else -1, claimed, _newest_seen(view)) + 1,
         nodes=nodes or next_nodes(view),
         wanted_nodes=view.spec.nodes,
         grace_seconds=next_grace(view),
@@ -38,11 +38,17 @@ def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | No
     return view.report(attempts=(*view.status.attempts, attempt)[-ATTEMPTS_KEPT:])
 
 
+def _newest_seen(view: View) -> int:
+    """The newest attempt that has pods: the status may have been lost while it ran."""
+    numbers = [pod.attempt for pod in view.observed.pods if pod.attempt is not None]
+    return max((number for number in numbers if number < MOST_CLAIM), default=-1)
+
+
 def launch(view: View, attempt: AttemptStatus) -> View:
-    """Create the pods that the attempt lacks, once nothing of earlier attempts can run any more."""
-    earlier = [pod for pod in view.observed.pods if pod.attempt is not None and pod.attempt < attempt.number]
-    blocking = [pod for pod in earlier if not pod.terminal and not view.observed.lost(pod)]
-    view = view.deleting(_removals(view, attempt, earlier))
+    """Create the pods that the attempt lacks, once nothing of other attempts can run any more."""
+    others = [pod for pod in view.observed.pods if pod.attempt != attempt.number]
+    blocking = [pod for pod in others if not pod.terminal and not view.observed.lost(pod)]
+    view = view.deleting(_removals(view, attempt, others))
     if blocking:
         return view.stop()
     pods = view.observed.of_attempt(attempt.number)
@@ -78,12 +84,12 @@ def _group(view: View, attempt: AttemptStatus) -> list[Body]:
     return [group] if group and not view.observed.has(group["kind"], group["metadata"]["name"]) else []
 
 
-def _removals(view: View, attempt: AttemptStatus, earlier: list[SeenPod]) -> list[Deletion]:
-    """What of earlier attempts is deleted: all that may still run, and the ended of all but the last."""
+def _removals(view: View, attempt: AttemptStatus, others: list[SeenPod]) -> list[Deletion]:
+    """What of other attempts is deleted: all that may still run, and the ended of all but the last."""
     kept = attempt.number - 1
     return [
         deletion
-        for pod in earlier
+        for pod in others
         if not pod.gone and not (pod.terminal and pod.attempt == kept) and (deletion := removal(view, pod))
     ]
 
@@ -92,6 +98,6 @@ def _backoff_left(view: View) -> float:
     ended = [one for one in view.status.attempts if one.outcome is not None and one.end_time is not None]
     if not ended or ended[-1].end_time is None or ended[-1].outcome is AttemptOutcome.SUSPENDED:
         return 0.0
-    if ended[-1].reason in (RESIZED, UNPLACEABLE):
+    if given_up(ended[-1]):
         return 0.0
     return backoff(fruitless_attempts(view), view.settings.timing) - view.since(ended[-1].end_time)

@@ -20,21 +20,29 @@ _ALL_OR_NONE: Final = ("Coscheduling", "Volcano")
 
 def placement(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> View:
     """Replace an attempt that cannot be placed as it is within the deadline, if it can be made smaller or freer."""
-    held = [pod for pod in pods if _unschedulable(pod)]
-    if not held or attempt.start_time is None:
+    held = [pod for pod in pods if _waits_for(pod, "Unschedulable")]
+    queued = any(_waits_for(pod, "Queued") for pod in pods)
+    view, attempt = _placing(view, attempt, seen=bool(held) and not queued)
+    if not held or queued or attempt.start_time is None:
         return view
     fewer = _fewer(view, attempt, pods)
     if fewer is None and not attempt.avoided_nodes:
         return view
-    left = view.settings.timing.placement_deadline - view.since(_last_move(attempt.start_time, pods))
+    left = view.settings.timing.placement_deadline - view.since(_last_move(attempt, pods, attempt.start_time))
     if left > 0:
         return view.again_after(left)
     return _replaced(view, attempt, held[0], fewer)
 
 
-def _unschedulable(pod: SeenPod) -> bool:
+def _waits_for(pod: SeenPod, reason: str) -> bool:
     waits = pod.phase == "Pending" and not pod.deleting and not pod.gone
-    return waits and pod.node is None and pod.wait is not None and pod.wait.reason == "Unschedulable"
+    return waits and pod.node is None and pod.wait is not None and pod.wait.reason == reason
+
+
+def _placing(view: View, attempt: AttemptStatus, *, seen: bool) -> tuple[View, AttemptStatus]:
+    """Note since when nothing but a node is missing: no condition of a pod tells when it left its queue."""
+    attempt = amended(attempt, placing_time=(attempt.placing_time or view.now) if seen else None)
+    return view.with_attempt(attempt), attempt
 
 
 def _fewer(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> int | None:
@@ -44,14 +52,18 @@ def _fewer(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> int |
     return fitting_nodes(view, most)
 
 
-def _last_move(started: datetime, pods: Sequence[SeenPod]) -> datetime:
+def _last_move(attempt: AttemptStatus, pods: Sequence[SeenPod], started: datetime) -> datetime:
     """While pods still get nodes, as when a queue or an autoscaler lets them in, the others may too."""
-    return max([started, *(pod.placed for pod in pods if pod.node is not None and pod.placed is not None)])
+    placed = [pod.placed for pod in pods if pod.node is not None and pod.placed is not None]
+    if attempt.grace_seconds is not None:
+        return max([attempt.placing_time or started, *placed])
+    # An older CRD drops what it does not know, and no such attempt would ever be placed otherwise.
+    return max([started, *placed, *(pod.created for pod in pods if pod.created is not None)])
 
 
 def _replaced(view: View, attempt: AttemptStatus, held: SeenPod, fewer: int | None) -> View:
     why = f" ({held.wait.message.rstrip('. ')})" if held.wait and held.wait.message else ""
-    then = f"goes on with {fewer} of {attempt.wanted_nodes} nodes" if fewer else "may use every node"
+    then = f"goes on with {fewer} of {attempt.wanted_nodes or attempt.nodes} nodes" if fewer else "avoids one node less"
     seconds = view.settings.timing.placement_deadline
     message = f"Pod {held.name} found no node within {seconds} s{why}; the next attempt {then}."
     view = end_attempt(view, AttemptOutcome.CANCELLED, UNPLACEABLE, message)
@@ -59,5 +71,6 @@ def _replaced(view: View, attempt: AttemptStatus, held: SeenPod, fewer: int | No
     # It never ran, so what is known of the run is what earlier attempts left.
     view = view.with_attempt(amended(view.attempt, last_step=None, checkpoint_step=None))
     view = view.say(ConditionType.RUNNING, "Restarting", attempt=attempt.number, message=message)
-    avoided = nodes_to_avoid(view) if fewer else ()
+    # The last of them is the least suspicious: where two cannot talk, either may do without the other.
+    avoided = nodes_to_avoid(view) if fewer else nodes_to_avoid(view)[:-1]
     return begin(view, nodes=fewer, avoided=avoided).again_after(0).stop()

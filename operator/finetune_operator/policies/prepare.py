@@ -9,6 +9,7 @@ from finetune_api.reasons import ConditionType
 from finetune_api.status import DatasetStatus, FailureStatus, condition_of, is_true
 from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.dataset_report import dataset_of
+from finetune_operator.observed import NodeState
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.policies.ending import complete, fail, found_complete
 from finetune_operator.policies.removal import removal
@@ -28,7 +29,7 @@ def prepare(view: View) -> View:
     pod = view.observed.prepare_pod
     if pod is not None and pod.succeeded:
         return _succeeded(view, pod)
-    if _is_recorded(view):
+    if is_retrying(view):
         return _replace(view, pod)
     if pod is None:
         return _create(view)
@@ -62,7 +63,8 @@ def _prepared(view: View, dataset: DatasetStatus | None) -> View:
     return view.report(dataset=dataset).say(ConditionType.DATASET_PREPARED, "Prepared", **facts)
 
 
-def _is_recorded(view: View) -> bool:
+def is_retrying(view: View) -> bool:
+    """Whether the pod that prepares is to make way for another."""
     condition = condition_of(view.status.conditions, ConditionType.DATASET_PREPARED)
     return condition is not None and condition.reason == RETRYING
 
@@ -113,10 +115,19 @@ def next_try(view: View) -> datetime | None:
 def _replace(view: View, pod: SeenPod | None) -> View:
     if pod is not None and not pod.gone:
         deletion = removal(view, pod)
-        return view.deleting([deletion] if deletion else []).stop()
+        return _stuck(view, pod).deleting([deletion] if deletion else []).stop()
     due = next_try(view)
     left = -view.since(due) if due else 0.0
     return view.again_after(left).stop() if left > 0 else _create(view)
+
+
+def _stuck(view: View, pod: SeenPod) -> View:
+    """Say what is waited for while no kubelet confirms that the pod has ended: the next one has the same name."""
+    if pod.terminal or view.observed.node_state(pod) is not NodeState.NOT_READY:
+        return view
+    where = f"node {pod.node}" if pod.node else "its node"
+    message = f"pod {pod.name} is gone once {where} is ready again, is deleted, or is marked as out of service."
+    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=message)
 
 
 def _words(pod: SeenPod) -> TerminationMessage:

@@ -29,7 +29,28 @@ def _final(view: View, last: LastWords) -> ProgressStatus:
     """What was last told stays true where the last words are silent, but for when the run would end."""
     told = {name: value for name, value in last.progress if value is not None}
     told["estimated_completion_time"] = None
+    if last.first_step is not None and last.progress.last_checkpoint_step is None:
+        # It tells of every checkpoint that it saved or began from, so what an earlier attempt told is no more.
+        told["last_checkpoint_step"] = last.first_step or None
     return amended(view.status.progress or ProgressStatus(), **told)
+
+
+def own_progress(view: View) -> ProgressStatus | None:
+    """Return what the newest attempt has told, and not what an earlier one has left behind.
+
+    The same numbers with a step since its start are its own; the clocks of nodes may be hours away.
+    """
+    progress, newest = view.status.progress, view.attempt
+    if progress is None or newest is None or stepped_in(progress, newest):
+        return progress
+    ends = [(one.last_step, one.checkpoint_step) for one in view.status.attempts[:-1]]
+    return None if (progress.step, progress.last_checkpoint_step) in ends else progress
+
+
+def stepped_in(progress: ProgressStatus | None, attempt: AttemptStatus) -> bool:
+    """Whether the last step that was told is one of this attempt, by its time."""
+    told = progress.last_step_time if progress else None
+    return told is not None and attempt.start_time is not None and told >= attempt.start_time
 
 
 def _credited(view: View, step: int) -> View:

@@ -16,6 +16,10 @@ def resize(view: View) -> View:
     attempt = view.attempt
     if attempt is None or attempt.outcome is not None:
         return view
+    if attempt.wanted_nodes is None and view.spec.elastic is not None:
+        # An older operator began it.
+        attempt = amended(attempt, wanted_nodes=view.spec.nodes)
+        view = view.with_attempt(attempt)
     if attempt.reason != RESIZING and not _due(view, attempt):
         return view
     verdict = decisive(view)
@@ -37,7 +41,7 @@ def _due(view: View, attempt: AttemptStatus) -> bool:
 
     An attempt that is smaller than was wanted is not restarted for that: it grows at its next restart.
     """
-    if view.spec.elastic is None or attempt.reason is not None or attempt.wanted_nodes in (None, view.spec.nodes):
+    if view.spec.elastic is None or attempt.reason is not None or attempt.wanted_nodes == view.spec.nodes:
         return False
     return next_nodes(view) != attempt.nodes
 

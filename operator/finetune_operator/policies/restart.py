@@ -2,13 +2,15 @@
 
 from typing import Final
 
+from finetune_api.causes import Kind
 from finetune_api.reasons import COUNTED, AttemptOutcome, ConditionType
-from finetune_api.status import FailureStatus
+from finetune_api.status import ATTEMPTS_KEPT, FailureStatus
 from finetune_operator.attempts import SUPERSEDED, SUSPENDING, Verdict, judge
 from finetune_operator.facts import claimed_attempt_of
 from finetune_operator.policies.avoidance import nodes_to_avoid
 from finetune_operator.policies.ending import complete, end_attempt, fail, fruitless_attempts
 from finetune_operator.policies.launch import begin
+from finetune_operator.policies.progress import stepped_in
 from finetune_operator.view import View, amended
 
 DISRUPTIONS: Final = frozenset({AttemptOutcome.DISRUPTION, AttemptOutcome.NODE_LOSS})
@@ -16,6 +18,7 @@ DISRUPTIONS: Final = frozenset({AttemptOutcome.DISRUPTION, AttemptOutcome.NODE_L
 _OWN: Final = frozenset({AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED})
 """Ends that are no failure of anything."""
 _DECISIVE: Final = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.USER_FAILURE})
+"""Ends that stand whatever the pods were asked."""
 
 
 def decisive(view: View) -> Verdict | None:
@@ -23,8 +26,13 @@ def decisive(view: View) -> Verdict | None:
     attempt = view.attempt
     if attempt is None or attempt.outcome is not None:
         return None
-    verdict = judge(view.observed.of_attempt(attempt.number), (), view.observed, attempt.nodes)
-    return verdict if verdict and verdict.outcome in _DECISIVE else None
+    pods = view.observed.of_attempt(attempt.number)
+    verdict = judge(pods, (), view.observed, attempt.nodes)
+    if verdict is None or verdict.outcome in _DECISIVE:
+        return verdict
+    # What ends while its peers leave may have ended because of that.
+    own = verdict.outcome in COUNTED and verdict.kind is not Kind.COMMUNICATION
+    return verdict if own and not any(pod.removed for pod in pods) else None
 
 
 def settle(view: View, verdict: Verdict) -> View:
@@ -46,7 +54,7 @@ def settle(view: View, verdict: Verdict) -> View:
             return fail(view, "RestartsExhausted", cause, restarts=view.status.restarts, message=verdict.message)
         view = view.report(restarts=view.status.restarts + 1)
     fruitless = fruitless_attempts(view, only=DISRUPTIONS)
-    if outcome in DISRUPTIONS and fruitless >= view.settings.fruitless_disruptions:
+    if outcome in DISRUPTIONS and fruitless >= min(view.settings.fruitless_disruptions, ATTEMPTS_KEPT):
         return fail(view, "NoProgress", cause, count=fruitless, message=verdict.message)
     return _again(view, verdict)
 
@@ -54,10 +62,8 @@ def settle(view: View, verdict: Verdict) -> View:
 def _cause(view: View, verdict: Verdict) -> FailureStatus:
     """The cause, with the step that rank 0 last told of this attempt where the pod does not tell its own."""
     cause, attempt, progress = verdict.failure(view.plans.processes), view.attempt, view.status.progress
-    if cause.step is not None or attempt is None or attempt.start_time is None or progress is None:
-        return cause
-    fresh = progress.last_step_time is not None and progress.last_step_time >= attempt.start_time
-    return amended(cause, step=progress.step) if fresh else cause
+    fresh = attempt is not None and stepped_in(progress, attempt)
+    return amended(cause, step=progress.step) if progress and cause.step is None and fresh else cause
 
 
 def _again(view: View, verdict: Verdict) -> View:
@@ -70,6 +76,6 @@ def _again(view: View, verdict: Verdict) -> View:
 def _claimed(view: View, verdict: Verdict) -> int:
     """The newest attempt that has claimed the output: a job restored without its status counts from 0 again."""
     if verdict.reason != SUPERSEDED or verdict.pod.attempt is None:
-        return 0
+        return -1
     pods = view.observed.of_attempt(verdict.pod.attempt)
-    return max((claimed_attempt_of(pod.told) or 0 for pod in pods), default=0)
+    return max((claimed_attempt_of(pod.told) or 0 for pod in pods), default=-1)

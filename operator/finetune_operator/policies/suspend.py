@@ -7,6 +7,7 @@ from finetune_operator.policies.ending import end_attempt
 from finetune_operator.policies.obstacles import unstalled
 from finetune_operator.policies.prepare import RETRYING
 from finetune_operator.policies.progress import noted_progress
+from finetune_operator.policies.removal import removal
 from finetune_operator.policies.restart import decisive, settle
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended, deletion_of
@@ -22,8 +23,8 @@ def suspend(view: View) -> View:
     if verdict is not None:
         return settle(view, verdict)
     pods = [pod for pod in _pods(view) if not pod.gone]
-    if not pods:
-        return _suspended(view)
+    if all(_beyond_reach(view, pod) for pod in pods):
+        return _removing(_suspended(view), pods)
     if condition is None or condition.reason != SUSPENDING or not _intended(view):
         return _intend(view).again_after(0).stop()
     return _drain(view, pods)
@@ -49,10 +50,23 @@ def _drain(view: View, pods: list[SeenPod]) -> View:
     """Every rank is alive, so each has its full grace to save; terminal pods go once the outcome is recorded."""
     ended = view.attempt is None or view.attempt.outcome is not None
     alive = [pod for pod in pods if not pod.terminal]
-    if not alive and not ended:
+    if all(view.observed.lost(pod) for pod in alive) and not ended:
         return _end(view).again_after(0).stop()
     leaving = pods if ended else alive
     return view.deleting([deletion_of(pod) for pod in leaving if not pod.deleting]).stop()
+
+
+def _beyond_reach(view: View, pod: SeenPod) -> bool:
+    """Whether all is done about a pod that can be while its node does not answer."""
+    return view.observed.lost(pod) and pod.deleting
+
+
+def _removing(view: View, pods: list[SeenPod]) -> View:
+    """What was on a node that will never come back goes once the end is recorded."""
+    recorded = view.recorded.attempts[-1] if view.recorded.attempts else None
+    if recorded is not None and recorded.outcome is None:
+        return view.again_after(0)
+    return view.deleting([deletion for pod in pods if (deletion := removal(view, pod))])
 
 
 def _end(view: View) -> View:

@@ -91,3 +91,13 @@ def test_at_most_ten_nodes_are_avoided() -> None:
         found.append(len(avoids(cluster)))
     assert found == sorted(found)
     assert found[-2:] == [10, 10]
+
+
+def test_a_node_of_any_name_that_kubernetes_allows_is_avoided_by_its_whole_name() -> None:
+    cluster, name = running(FakeCluster(inline_job())), f"{'n' * 60}.{'d' * 60}.{'e' * 60}"
+    cluster.nodes[name] = "Ready"
+    cluster.pod("arc-easy-0-1")["spec"]["nodeName"] = name
+    for pod in cluster.pods():
+        cluster.end(pod, Outcome.RETRYABLE, reason="PreflightFailed", facts={"suspects": [1]})
+    cluster.settle()
+    assert cluster.status.attempts[-1].avoided_nodes == (name,)

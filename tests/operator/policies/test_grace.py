@@ -60,9 +60,17 @@ def test_last_words_tell_the_longest_save_and_an_absurd_one_is_passed_over() -> 
 def test_a_drained_attempt_is_waited_for_as_long_as_its_own_grace() -> None:
     cluster = running(FakeCluster(inline_job()))
     cluster.end(cluster.pod("arc-easy-0-0"), Outcome.PREEMPTED)
+    cluster.evict(cluster.pod("arc-easy-0-1"))
     assert cluster.reconcile().requeue_after == 120
     cluster.wait(50)
     assert cluster.plan().requeue_after == 70
     cluster.wait(70)
     cluster.settle()
     assert cluster.status.attempts[0].outcome == "Disruption"
+
+
+def test_a_pod_that_says_it_was_drained_while_nobody_else_leaves_holds_up_little() -> None:
+    for told, seconds in (({}, 30), ({"saveSeconds": 15, "stepSeconds": 5}, 50), ({"saveSeconds": 3000}, 3000)):
+        cluster = running(FakeCluster(inline_job(runPolicy={"gracePeriodSeconds": 3000})))
+        cluster.end(cluster.pod("arc-easy-0-0"), Outcome.PREEMPTED, progress=told)
+        assert cluster.reconcile().requeue_after == seconds

@@ -138,3 +138,27 @@ def test_attempts_without_room_count_for_nothing_but_the_deadline() -> None:
     cluster.settle()
     assert cluster.status.failure is not None
     assert (cluster.status.failure.reason, cluster.status.restarts) == ("DeadlineExceeded", 0)
+
+
+def test_the_time_in_a_queue_or_without_room_in_the_quota_does_not_count() -> None:
+    cluster = FakeCluster(inline_job(nodes=4, elastic=ELASTIC))
+    cluster.settle()
+    for pod in cluster.pods("Pending"):
+        cluster.hold_up(pod)
+        pod["status"]["conditions"][0]["reason"] = "SchedulingGated"
+    cluster.settle()
+    cluster.wait(4000)
+    held_up(cluster, placed=2)
+    assert (shape(cluster), cluster.plan().requeue_after) == ([(4, None)], 60)
+    cluster.wait(60)
+    cluster.settle()
+    assert shape(cluster) == [(4, "Unplaceable"), (2, None)]
+
+
+def test_with_a_crd_that_forgets_what_it_does_not_know_the_age_of_the_pods_counts() -> None:
+    cluster = held_up(FakeCluster(inline_job(nodes=4, elastic=ELASTIC)), placed=2)
+    for name in ("placingTime", "graceSeconds"):
+        cluster.job["status"]["attempts"][0].pop(name)
+    cluster.wait(60)
+    cluster.reconcile()
+    assert shape(cluster)[0] == (4, "Unplaceable")

@@ -108,3 +108,28 @@ def condition_message(cluster: FakeCluster, kind: ConditionType) -> str:
     found = condition_of(cluster.status.conditions, kind)
     assert found is not None
     return found.message
+
+
+def test_a_pod_on_a_node_that_does_not_answer_is_waited_for_until_the_deadline_and_that_is_said() -> None:
+    cluster = running(FakeCluster(job(runPolicy={"pendingDeadlineSeconds": 600})))
+    cluster.nodes["node-0"] = "NotReady"
+    cluster.settle()
+    assert condition_message(cluster, ConditionType.DATASET_PREPARED) == (
+        "Preparing the dataset is tried again: pod arc-easy-prepare is gone once node node-0 is ready again, "
+        "is deleted, or is marked as out of service."
+    )
+    assert (cluster.names(), cluster.plan().requeue_after) == ([PREPARE], 600)
+    cluster.wait(600)
+    cluster.settle()
+    assert cluster.status.failure is not None
+    assert (cluster.status.failure.reason, cluster.status.prepare_disruptions) == ("DeadlineExceeded", 1)
+
+
+def test_a_pod_on_a_node_that_is_gone_for_good_is_replaced() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.nodes["node-0"] = "NotReady"
+    cluster.settle()
+    del cluster.nodes["node-0"]
+    cluster.settle()
+    assert "deletionTimestamp" not in cluster.pod(PREPARE)["metadata"]
+    assert reason(cluster) == "Preparing"

@@ -68,3 +68,45 @@ def test_a_suspended_attempt_is_credited_with_what_it_saved_on_its_way_out() -> 
     cluster.settle()
     (attempt,) = cluster.status.attempts
     assert (attempt.outcome, attempt.last_step, attempt.checkpoint_step) == ("Suspended", 44, 44)
+
+
+def test_an_attempt_that_began_anew_has_none_of_the_checkpoints_of_those_before_it() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.progress = ProgressStatus(step=45, last_checkpoint_step=40)
+    cluster.settle()
+    cluster.progress = None
+    for _ in range(2):
+        for pod in running(cluster).pods("Running"):
+            cluster.end(pod, Outcome.PREEMPTED, progress={"firstStep": 0, "step": 0})
+        cluster.settle()
+        cluster.kubelet()
+    ends = [(one.first_step, one.checkpoint_step) for one in cluster.status.attempts[:2]]
+    assert ends == [(0, None), (0, None)]
+
+
+def test_an_attempt_that_never_trained_has_no_steps_of_the_one_before() -> None:
+    cluster = running(FakeCluster(inline_job(runPolicy={"maxRestarts": 9})))
+    cluster.progress = ProgressStatus(step=45, last_checkpoint_step=40, last_step_time=cluster.now)
+    cluster.settle()
+    cluster.progress = None
+    for _ in range(3):
+        cluster.exit(running(cluster).pods("Running")[0], 1)
+        cluster.settle()
+        cluster.kubelet()
+        cluster.wait(10)
+    steps = [(one.last_step, one.checkpoint_step) for one in cluster.status.attempts[:3]]
+    assert steps == [(45, 40), (None, None), (None, None)]
+
+
+def test_an_attempt_that_ends_at_the_same_step_as_the_one_before_has_its_own_steps() -> None:
+    cluster = FakeCluster(inline_job())
+    for _ in range(2):
+        running(cluster)
+        cluster.progress = ProgressStatus(step=45, last_checkpoint_step=40, last_step_time=cluster.now)
+        cluster.settle()
+        cluster.progress = None
+        cluster.exit(cluster.pods("Running")[0], 1)
+        cluster.settle()
+        cluster.kubelet()
+        cluster.wait(10)
+    assert [one.last_step for one in cluster.status.attempts[:2]] == [45, 45]

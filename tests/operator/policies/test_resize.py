@@ -111,3 +111,24 @@ def test_a_suspension_during_the_change_is_a_suspension() -> None:
     cluster.edit(suspend=False)
     cluster.settle()
     assert [(one.nodes, one.outcome) for one in cluster.status.attempts] == [(2, "Suspended"), (4, None)]
+
+
+def test_a_crash_before_the_pods_were_asked_to_leave_is_a_crash() -> None:
+    cluster = elastic()
+    want(cluster, 4)
+    cluster.reconcile()
+    for pod in cluster.pods("Running"):
+        cluster.end(pod, Outcome.CRASHED, traceback="KeyError")
+    cluster.settle()
+    before, newest = cluster.status.attempts
+    assert (before.outcome, cluster.status.restarts, newest.nodes) == ("Failure", 1, 4)
+
+
+def test_an_attempt_of_an_older_operator_is_resized_when_the_number_changes_later() -> None:
+    cluster = elastic()
+    cluster.job["status"]["attempts"][0].pop("wantedNodes")
+    cluster.settle()
+    assert cluster.status.attempts[0].wanted_nodes == 2
+    want(cluster, 4)
+    cluster.reconcile()
+    assert cluster.status.attempts[0].reason == "Resizing"

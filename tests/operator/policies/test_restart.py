@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from finetune_api.outcomes import Outcome
 from finetune_api.reasons import AttemptOutcome, ConditionType, State
 from finetune_api.status import ProgressStatus, condition_of
@@ -102,7 +104,7 @@ def test_disruptions_cost_nothing_but_do_not_go_on_for_ever() -> None:
 def test_an_echo_is_not_taken_for_the_cause_when_the_cause_comes_a_moment_later() -> None:
     cluster = running(FakeCluster(inline_job()))
     cluster.end(cluster.pod("arc-easy-0-0"), Outcome.RETRYABLE, rank=0)
-    assert cluster.plan().requeue_after == cluster.settings.timing.cause_window
+    assert cluster.plan().requeue_after == cluster.settings.timing.dead_node_window
     cluster.wait(1)
     cluster.end(cluster.pod("arc-easy-0-1"), Outcome.DIVERGED, rank=1)
     cluster.settle()
@@ -118,9 +120,22 @@ def test_the_clock_of_a_node_does_not_lengthen_the_wait_for_the_cause() -> None:
         cluster.wait(-skew)
         cluster.settle()
         assert cluster.status.attempts[0].outcome is None
-        cluster.wait(cluster.settings.timing.cause_window)
+        cluster.wait(cluster.settings.timing.dead_node_window)
         cluster.settle()
         assert cluster.status.attempts[0].outcome == AttemptOutcome.FAILURE
+
+
+def test_a_broken_connection_is_no_failure_when_its_other_end_was_on_a_node_that_died() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.end(cluster.pod("arc-easy-0-0"), Outcome.RETRYABLE, rank=0)
+    cluster.wait(50)
+    cluster.settle()
+    assert cluster.status.attempts[-1].outcome is None
+    cluster.nodes["node-1"] = "NotReady"
+    cluster.settle()
+    assert cluster.status.attempts[0].outcome == AttemptOutcome.NODE_LOSS
+    assert cluster.status.failure is not None
+    assert (cluster.status.failure.node, cluster.status.restarts) == ("node-1", 0)
 
 
 def test_of_several_nodes_that_report_a_hang_the_one_furthest_behind_is_named() -> None:
@@ -201,3 +216,49 @@ def test_a_finished_run_that_an_attempt_finds_in_the_output_completes_the_job() 
     assert (complete.status, complete.reason) == ("True", "AlreadyComplete")
     assert cluster.status.outputs is not None
     assert cluster.status.outputs.report == "/output/report.html"
+
+
+def peers_gave_up(cluster: FakeCluster) -> None:
+    """Rank 0 runs, and gives up waiting for a peer that does not start."""
+    cluster.settle()
+    cluster.run(cluster.pods("Pending")[0])
+    cluster.settle()
+    cluster.end(cluster.pods("Running")[0], Outcome.RETRYABLE)
+    cluster.settle()
+    cluster.wait(3)
+    cluster.settle()
+    cluster.kubelet()
+
+
+@pytest.mark.parametrize("turns", ["ddd", "dpdpd", "pdppdd"])
+def test_waiting_for_peers_between_disruptions_does_not_make_them_endless(turns: str) -> None:
+    cluster = FakeCluster(inline_job(runPolicy={"maxRestarts": 0}), settings=Settings(fruitless_disruptions=3))
+    for turn in turns:
+        assert not any(one.type == ConditionType.FAILED for one in cluster.status.conditions)
+        (peers_gave_up if turn == "p" else evicted)(cluster)
+        cluster.wait(600)
+    failed = condition_of(cluster.status.conditions, ConditionType.FAILED)
+    assert (failed and failed.reason, len(cluster.status.attempts)) == ("NoProgress", len(turns))
+
+
+def test_how_long_a_busy_cluster_is_waited_for_is_the_jobs_own_to_say() -> None:
+    cluster = FakeCluster(inline_job(runPolicy={"maxRestarts": 0}), settings=Settings(fruitless_disruptions=3))
+    for _ in range(6):
+        peers_gave_up(cluster)
+        cluster.wait(600)
+    assert {one.reason for one in cluster.status.attempts if one.outcome} == {"PeersPending"}
+    assert cluster.status.state != State.FAILED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.RETRYABLE, Outcome.PREEMPTED])
+def test_with_a_crd_that_forgets_when_a_pod_ended_the_attempt_ends_all_the_same(outcome: Outcome) -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.end(cluster.pod("arc-easy-0-0"), outcome)
+    passed = 0
+    while cluster.status.attempts[0].outcome is None and passed < 200:
+        for name in ("endingTime", "graceSeconds"):
+            cluster.job["status"]["attempts"][0].pop(name, None)
+        cluster.reconcile()
+        cluster.wait(3)
+        passed += 3
+    assert 60 < passed < 130, "no clock of a node differs by a minute from the operator's where this matters"

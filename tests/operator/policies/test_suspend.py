@@ -85,3 +85,30 @@ def test_tools_that_wait_for_a_job_created_suspended_do_not_wait_for_ever() -> N
     reconciling = condition_of(cluster.status.conditions, ConditionType.RECONCILING)
     assert reconciling is not None
     assert (reconciling.status, reconciling.reason) == ("True", "Preparing")
+
+
+def test_a_pod_on_a_node_that_does_not_answer_does_not_hold_up_the_others() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.nodes["node-1"] = "NotReady"
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert (cluster.names(), cluster.status.state) == (["arc-easy-0-1"], State.SUSPENDED)
+    assert cluster.status.attempts[0].outcome == AttemptOutcome.SUSPENDED
+    del cluster.nodes["node-1"]
+    cluster.settle()
+    assert (cluster.names(), cluster.status.state) == ([], State.SUSPENDED)
+
+
+def test_a_crash_before_the_pods_were_asked_to_leave_is_a_crash() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.edit(suspend=True)
+    cluster.reconcile()
+    cluster.exit(cluster.pod("arc-easy-0-1"), 1)
+    for _ in range(2):
+        cluster.settle()
+        cluster.kubelet()
+    cluster.settle()
+    assert (cluster.status.attempts[0].outcome, cluster.status.restarts) == (AttemptOutcome.FAILURE, 1)
+    assert cluster.status.state == State.SUSPENDED

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from finetune_api.reasons import ConditionType, State
-from finetune_api.status import condition_of
+from finetune_api.status import ProgressStatus, condition_of
 from finetune_operator.observed import Missing
 from support.fake_cluster import FakeCluster
 from support.operator_jobs import inline_job, job, running, state
@@ -111,5 +111,8 @@ def test_silence_is_told_and_forgotten_and_nothing_else_happens() -> None:
         "Attempt 0 runs, but pod arc-easy-0-0 does not tell its progress: connection refused",
     )
     cluster.progress_error = None
+    cluster.settle()
+    assert said(cluster)[0] == "ProgressUnreachable", "an operator that has yet to ask knows no better"
+    cluster.progress = ProgressStatus(step=1)
     cluster.settle()
     assert said(cluster)[0] == "Training"

@@ -1,7 +1,9 @@
 """The checkpoints of one attempt: exact resumption, identity, claims, rotation."""
 
+import errno
 import resource
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,60 @@ def test_weights_alone_do_not_count_as_saved(gpt2_dir: Path, tmp_path: Path) -> 
     attempt.save(2)
     assert attempt.checkpointer.last_saved == 2
     assert Attempt(tmp_path, gpt2_dir, 1).start.step == 2
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_weights_that_make_way_for_the_whole_state_are_gone_at_once(
+    gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    attempt.save(2, weights_only=True)
+
+    def killed_half_way(path: Path, **_: Any) -> None:
+        (path / "__0_0.distcp").unlink()
+        raise Killed
+
+    monkeypatch.setattr(shutil, "rmtree", killed_half_way)
+    with pytest.raises(Killed):
+        attempt.save(2)
+    assert saved(attempt) == []
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let nothing be renamed any more, as on a volume that has become read-only."""
+
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    return lambda: monkeypatch.setattr(Path, "rename", refuse)
+
+
+def test_a_commit_on_a_volume_gone_read_only_says_which_checkpoint_was_not_saved(
+    read_only: Callable[[], None], gpt2_dir: Path, tmp_path: Path
+) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    manifest = read_manifest(attempt.save(1))
+    assert manifest is not None
+    directory = attempt.folder / checkpoint_name(2, 0)
+    directory.mkdir()
+    read_only()
+    with pytest.raises(Retryable, match=r"step-00000002-attempt-0000 could not be saved: .*Read-only"):
+        attempt.checkpointer._commit(directory, manifest)
+
+
+def test_a_save_on_a_volume_gone_read_only_does_so_even_if_there_is_room_to_be_made(
+    read_only: Callable[[], None], gpt2_dir: Path, tmp_path: Path
+) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    attempt.save(2, weights_only=True)
+    (attempt.folder / f"damaged-{checkpoint_name(1, 0)}").mkdir()
+    read_only()
+    with pytest.raises(Retryable, match=r"step-00000002-attempt-0000 could not be saved: .*Read-only"):
+        attempt.save(2)
 
 
 def test_only_as_many_as_wanted_are_kept_and_never_none(gpt2_dir: Path, tmp_path: Path) -> None:

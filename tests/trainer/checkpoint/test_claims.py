@@ -1,6 +1,7 @@
 """Attempts claim an output by number: one holder each, the newest wins, other jobs stay out."""
 
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -171,3 +172,18 @@ def test_a_claim_is_decided_by_its_holder_and_is_whole_all_the_time(tmp_path: Pa
     assert decide(tmp_path, own, "step-00000001-attempt-0000") == read_claims(tmp_path)[0]
     assert read_claims(tmp_path) == [Claim(3, "job", "step-00000001-attempt-0000")]
     assert [path.name for path in (tmp_path / "attempts").iterdir()] == ["3.json"]
+
+
+@pytest.mark.parametrize("name", ["0 (copy).json", "-1.json", "notes.json", ".5.json"])
+def test_what_is_not_named_like_a_claim_is_none(name: str, tmp_path: Path) -> None:
+    own = claim(tmp_path, Claim(0, "job", None))
+    (tmp_path / "attempts" / name).write_text("{}")
+    require_newest(tmp_path, own)
+    assert read_claims(tmp_path) == [own]
+
+
+def test_claims_that_were_removed_under_an_attempt_are_told_with_their_folder(tmp_path: Path) -> None:
+    own = claim(tmp_path, Claim(0, "job", None))
+    shutil.rmtree(tmp_path / "attempts")
+    with pytest.raises(Retryable, match=r"claims: .*/attempts is empty or gone"):
+        require_newest(tmp_path, own)

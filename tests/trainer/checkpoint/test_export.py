@@ -1,5 +1,6 @@
 """The exported model: what Hugging Face's own loaders read, and never half of it."""
 
+import errno
 import json
 import os
 import resource
@@ -194,6 +195,21 @@ def test_a_full_disk_is_retryable_and_leaves_the_old_model_and_no_draft(gpt2_dir
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert same(weights(reloaded(tmp_path / "model")), weights(model))
+
+
+def test_a_volume_gone_read_only_does_not_hide_why_the_export_failed(
+    gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    def fail_and_turn_read_only(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(Path, "rename", refuse)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("finetune_trainer.checkpoint.export.save_file", fail_and_turn_read_only)
+    with pytest.raises(Retryable, match=r"model .* could not be exported: .*Input/output error"):
+        export(load_gpt2(gpt2_dir), gpt2_dir, tmp_path / "model")
 
 
 @pytest.mark.distributed

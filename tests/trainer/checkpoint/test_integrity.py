@@ -1,13 +1,18 @@
 """Whether a checkpoint's files are what was written."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from finetune_api.errors import ConfigInvalid, Retryable
 from finetune_trainer.checkpoint.integrity import find_damage, require_intact
 from finetune_trainer.checkpoint.manifest import Identity, Manifest, checksum
+from finetune_trainer.train.world import World
 from support.training import ALONE
 
 
@@ -58,3 +63,59 @@ def test_a_disk_that_cannot_be_read_now_is_retryable_and_no_damage(saved: Manife
     (tmp_path / "__0_0.distcp").symlink_to("__0_0.distcp")  # too many levels: neither missing nor wrong
     with pytest.raises(Retryable, match="could not be read: OSError"):
         find_damage(tmp_path, saved, ALONE)
+
+
+class Table:
+    """Where two threads, in the place of two ranks, lay down what they tell each other."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(2)
+        self.told: list[object] = [None, None]
+
+    def exchange(self, rank: int, value: object) -> list[object]:
+        self.told[rank] = value
+        self.barrier.wait(30)
+        answer = list(self.told)
+        self.barrier.wait(30)
+        return answer
+
+
+@dataclass(frozen=True)
+class Seat(World):
+    """The world as one of two threads sees it."""
+
+    table: Table = field(default_factory=Table)
+
+    def gather(self, value: object) -> list[object]:
+        return self.table.exchange(self.rank, value)
+
+    def broadcast(self, value: object) -> object:
+        return self.table.exchange(self.rank, value)[0]
+
+
+def seen_by_two(saved: Manifest, *folders: Path) -> list[str]:
+    """What each of two ranks comes to, whose mounts of the checkpoint lie at `folders`."""
+    table = Table()
+
+    def look(rank: int) -> str:
+        try:
+            return str(find_damage(folders[rank], saved, Seat(rank, 2, 0, torch.device("cpu"), table=table)))
+        except Retryable as error:
+            return f"Retryable: {error}"
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(look, (0, 1)))
+
+
+def test_ranks_that_see_the_same_agree_on_the_damage(saved: Manifest, tmp_path: Path) -> None:
+    assert seen_by_two(saved, tmp_path, tmp_path) == ["None", "None"]
+    (tmp_path / "__0_0.distcp").unlink()  # of the three files the second, which rank 1 reads
+    assert seen_by_two(saved, tmp_path, tmp_path) == ["__0_0.distcp is missing"] * 2
+
+
+def test_what_one_machine_does_not_see_is_no_damage_but_its_mount_is_named(saved: Manifest, tmp_path: Path) -> None:
+    first, second = seen_by_two(saved, tmp_path, tmp_path / "empty")
+    assert first == second
+    assert first.startswith(f"Retryable: checkpoint {tmp_path}: __0_0.distcp is missing on ")
+    assert "(rank 1), but is intact on" in first
+    assert "mount" in first

@@ -1,5 +1,6 @@
 """What a checkpoint says of itself, and whether it is one."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,19 @@ def test_a_manifest_from_before_there_was_a_seal_is_read(tmp_path: Path) -> None
     del fields["sha256"]
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     assert read_manifest(tmp_path) == manifest(5, 2)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"identity": {"model": "m"}}, {"step": None}])
+def test_a_whole_manifest_of_another_version_is_refused_and_no_damage(change: dict[str, Any], tmp_path: Path) -> None:
+    directory = commit(tmp_path, 5, 0)
+    fields = json.loads((directory / "manifest.json").read_text()) | change
+    del fields["sha256"]
+    known = {key: value for key, value in fields.items() if value is not None or key == "microbatch"}
+    seal = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    (directory / "manifest.json").write_text(json.dumps({**known, "sha256": seal}))
+    for look in (complete_checkpoints, damaged_manifests):
+        with pytest.raises(ConfigInvalid, match="written by another version of the trainer"):
+            list(look(tmp_path / "checkpoints"))
 
 
 def test_a_directory_in_the_place_of_a_manifest_is_damage(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from finetune_api.errors import Retryable
+from finetune_trainer.checkpoint import store
 from finetune_trainer.checkpoint.manifest import checksum
 from finetune_trainer.checkpoint.store import describe_failure, load_state, save_state
+from finetune_trainer.heartbeat import Beat, HeartbeatFile, read_beat
 from finetune_trainer.train.optimizers import build_optimizer
 from support.training import ALONE, load_gpt2, same, training_config, weights
 
@@ -48,6 +51,25 @@ def files_up_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_every_file_that_is_hashed_is_a_sign_of_life_and_no_point_of_the_common_program(
+    gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Beat | None] = []
+    heart = HeartbeatFile(tmp_path / "heart")
+
+    def hash_slowly(path: Path) -> dict[str, Any]:
+        told.append(read_beat(tmp_path / "heart"))
+        return checksum(path)
+
+    monkeypatch.setattr(store, "checksum", hash_slowly)
+    save_state(*trainable(gpt2_dir), tmp_path / "saved", replace(ALONE, heart=heart))
+    first, second = told
+    assert first is not None
+    assert second is not None
+    assert second.at_ns > first.at_ns
+    assert second.beats == first.beats
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -1,5 +1,6 @@
 """How an attempt takes an output over, and what it does about damage."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -71,6 +72,13 @@ def lose_tensors(directory: Path) -> None:
     (directory / "__0_0.distcp").unlink()
 
 
+def newer_version(directory: Path) -> None:
+    fields = json.loads((directory / "manifest.json").read_text()) | {"format": 2}
+    del fields["sha256"]
+    seal = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    (directory / "manifest.json").write_text(json.dumps({**fields, "sha256": seal}))
+
+
 DAMAGES: dict[Damage, str] = {
     cut_tensors: "__0_0.distcp has 10 bytes instead of",
     spoil_index: ".metadata is not what was written",
@@ -124,6 +132,58 @@ def test_several_in_a_row_may_be_damaged_and_only_the_last_two_are_kept(output: 
     assert any("is deleted" in warning for warning in output.warnings)
 
 
+def test_where_none_is_intact_all_of_them_are_kept(output: Output) -> None:
+    output.take_over(0)
+    for step in (1, 2, 3, 4):
+        cut_tensors(output.save(step, 0))
+    assert output.take_over(1) == StartingPoint(None, None)
+    assert output.names() == ["damaged-" + checkpoint_name(step, 0) for step in (1, 2, 3, 4)]
+    output.save(1, 1)
+    assert output.take_over(2).step == 1
+    assert len(output.names()) == 3
+
+
+def test_the_checkpoints_of_another_version_stay_where_they_are_and_nothing_is_claimed(output: Output) -> None:
+    output.take_over(0)
+    for step in (1, 2, 3, 4):
+        newer_version(output.save(step, 0))
+    with pytest.raises(ConfigInvalid, match="written by another version"):
+        output.take_over(1)
+    assert output.names() == [checkpoint_name(step, 0) for step in (1, 2, 3, 4)]
+    assert len(read_claims(output.path)) == 1
+
+
+@pytest.mark.parametrize("evidence", ["base", "checkpoints"])
+def test_a_job_that_continues_another_in_another_save_folder_is_refused(evidence: str, output: Output) -> None:
+    if evidence == "base":
+        output.folder = output.path / "old"
+    output.take_over(0, "old")
+    output.save(5, 0, "old")
+    output.take_over(1, "old")
+    output.folder = output.path / "elsewhere"
+    with pytest.raises(ConfigInvalid, match=r"save_folder: .*elsewhere holds no checkpoint of job old"):
+        output.take_over(0, "new", "old")
+    assert [held.uid for held in read_claims(output.path)] == ["old", "old"]
+
+
+def test_a_job_that_continues_one_without_checkpoints_is_warned_once_that_it_begins(output: Output) -> None:
+    output.take_over(0, "old")
+    assert output.take_over(0, "new", "old").step == 0
+    assert len(output.warnings) == 1
+    assert "holds no checkpoint of job old, so training begins at step 0" in output.warnings[0]
+    output.take_over(1, "new", "old")
+    assert len(output.warnings) == 1
+
+
+def test_a_job_that_continues_one_whose_checkpoints_are_all_damaged_is_not_refused(output: Output) -> None:
+    output.take_over(0, "old")
+    base = output.save(5, 0, "old")
+    output.take_over(1, "old")
+    cut_manifest(base)
+    assert output.take_over(0, "new", "old").step == 0
+    assert output.warnings[-1].endswith("no older one is intact")
+
+
 def test_when_none_is_left_the_run_begins_again_and_says_so(output: Output) -> None:
     output.take_over(0)
     cut_tensors(output.save(9, 0))
@@ -168,14 +228,17 @@ def test_drafts_and_unfinished_saves_of_older_attempts_are_swept_up(output: Outp
     (output.folder / checkpoint_name(2, 0)).mkdir(parents=True)
     (output.path / ".run.json.attempt-0000.draft").write_text("{}")
     (output.path / ".model.attempt-0000.draft").mkdir()
+    (output.path / "huggingface" / ".ba1.attempt-0000.draft").mkdir(parents=True)
     (output.path / ".run.json.attempt-0002.draft").write_text("a newer one's")
     output.take_over(1)
     assert sorted(path.name for path in output.path.iterdir()) == [
         ".run.json.attempt-0002.draft",
         "attempts",
         "checkpoints",
+        "huggingface",
     ]
     assert output.names() == []
+    assert list((output.path / "huggingface").iterdir()) == []
 
 
 def test_an_attempt_that_was_overtaken_while_it_read_sets_nothing_aside(output: Output) -> None:

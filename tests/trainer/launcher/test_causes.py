@@ -11,7 +11,7 @@ from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
 from finetune_api.reasons import PEER_DRAINED
 from finetune_trainer.launcher.causes import End, Stop, decide
 from finetune_trainer.launcher.hang import Hang
-from finetune_trainer.run_dir import RankOutcome
+from finetune_trainer.rank_outcome import RankOutcome
 
 
 def reported(outcome: Outcome, rank: int = 0, at_ns: int = 0, message: str = "said so") -> End:

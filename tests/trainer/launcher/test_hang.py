@@ -154,6 +154,21 @@ def test_a_rank_that_does_not_answer_is_waited_for_a_second(watch: HangWatch, cl
     assert (hang.message.rank, hang.message.step) == (0, 1)
 
 
+@pytest.mark.parametrize(("innermost", "waits"), [("/distributed/distributed_c10d.py", True), ("/rows.py", False)])
+def test_a_rank_that_only_waits_lets_the_other_nodes_speak_first(
+    watch: HangWatch, clock: Clock, tmp_path: Path, innermost: str, waits: bool
+) -> None:
+    rank, name = Rank(), "0x0000000000000001"
+    assert look_often(watch, rank, clock, 30.3) is None
+    assert rank.asked == [STACK_SIGNAL]
+    stack = f'main thread {name}\nThread {name} (most recent call first):\n  File "{innermost}", line 1 in wait\n'
+    RunDir(tmp_path).stack_file(0).write_text(stack)
+    assert (look_often(watch, rank, clock, 2.1) is None) is waits
+    hang = look_often(watch, rank, clock, 1.2)
+    assert hang is not None
+    assert not hang.frozen
+
+
 def test_a_launcher_that_slept_itself_blames_nobody_until_the_time_has_passed_once_more(
     watch: HangWatch, clock: Clock
 ) -> None:

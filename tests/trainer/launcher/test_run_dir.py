@@ -83,6 +83,19 @@ def test_ranks_are_found_by_their_registration_and_launchers_are_not_ranks(tmp_p
     assert run_dir.read_pid("launcher") == 42
 
 
+def test_ranks_that_leave_wait_for_each_other_but_not_for_their_own_word(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.register_rank(0)  # and leaves no outcome: the disk may be full
+    run_dir.write_pid("1", 1)
+    waiting = threading.Thread(target=run_dir.await_peers, daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    run_dir.write_outcome(Outcome.PREEMPTED, "saved", rank=1)
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
 def test_waiting_for_data_ends_with_the_data_a_stop_or_the_timeout(tmp_path: Path) -> None:
     run_dir = RunDir(tmp_path)
     assert run_dir.wait_prepared(5, stopped=lambda: True) is None

@@ -73,6 +73,16 @@ def test_before_any_step_was_measured_a_step_may_take_as_long_as_the_first() -> 
     assert falls_silent(beat("step", longest_step=0.0)) == 1801
 
 
+def test_before_any_save_was_measured_a_save_may_take_an_hour() -> None:
+    assert falls_silent(beat("save", longest_save=0.0)) == 3601
+
+
+def test_a_chosen_time_for_steps_is_not_overruled_by_the_patience_of_the_peers() -> None:
+    chosen = dict(bounds_of(3600.0, {}))
+    assert falls_silent(beat("step", longest_step=3.0, patience=600.0), chosen) == 3601
+    assert falls_silent(beat("eval", longest_step=100.0, patience=600.0), chosen) == 601
+
+
 def test_a_chosen_time_for_steps_holds_for_the_whole_step_whatever_its_microbatches() -> None:
     told = beat("step", at_ns=START + 4 * SECOND, longest_step=40.0)
     assert falls_silent(told, dict(bounds_of(5.0, {}))) == 6

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
+import torch
 
-from finetune_trainer.train.first_contact import Place, _within, explained
+from finetune_trainer.train.first_contact import Place, _within, explained, patience_for
 from support.ports import free_port
 
 PLACE = Place(rank=0, size=4, ranks_per_node=2)
@@ -61,9 +62,18 @@ def test_ranks_that_all_waited_in_vain_accuse_nobody() -> None:
 
 
 def test_work_that_hangs_is_left_behind() -> None:
-    began = time.monotonic()
-    assert _within(0.1, lambda: time.sleep(5)) == "it was not over within 0.1 s"
-    assert time.monotonic() - began < 2
+    over = threading.Event()
+    assert _within(0.1, lambda: _wait(over)) == "it was not over within 0.1 s"
+    over.set()
+
+
+def _wait(over: threading.Event) -> None:
+    over.wait(60)
+
+
+def test_gpus_get_more_time_for_their_first_contact_and_more_with_every_rank() -> None:
+    assert patience_for(torch.device("cpu"), 64) == 20
+    assert [patience_for(torch.device("cuda"), size) for size in (2, 64)] == [61, 92]
 
 
 def test_torchruns_environment_tells_where_a_rank_is() -> None:

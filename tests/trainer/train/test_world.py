@@ -49,5 +49,11 @@ def test_whatever_all_ranks_do_together_is_a_point_of_the_common_program(tmp_pat
     assert passed == [1, 2, 3, 4]
 
 
+def test_with_every_agreement_the_ranks_hear_of_the_longest_step() -> None:
+    world = World(rank=0, size=1, local_rank=0, device=torch.device("cpu"))
+    world.heart.measured_step = 30.5
+    assert (world.any(0), world.heart.longest_step) == (0, 30.5)
+
+
 def test_only_rank_zero_is_the_main_one() -> None:
     assert not World(rank=1, size=2, local_rank=1, device=torch.device("cpu")).is_main

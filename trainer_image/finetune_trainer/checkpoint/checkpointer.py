@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,8 @@ class Checkpointer:
             self.require_newest()
             manifest.write(directory)
         except (RunError, OSError) as error:
-            discard(directory)
+            with suppress(OSError):  # a volume that went away or read-only; the next attempt sweeps up
+                discard(directory)
             if isinstance(error, RunError):
                 raise
             raise Retryable(f"checkpoint {directory} could not be saved: {describe_failure(error)}") from error
@@ -159,7 +161,8 @@ class Checkpointer:
         self.require_newest()
         for path in set_aside(self.folder):
             self.warn(f"{path} is deleted to make room")
-            discard(path)
+            with suppress(OSError):  # why the save failed is what matters
+                discard(path)
 
 
 def model_fingerprint(model: PreTrainedModel) -> str:

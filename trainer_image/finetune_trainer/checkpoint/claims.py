@@ -6,6 +6,7 @@ cut off while a newer attempt took over finds out at its next commit.
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +14,7 @@ from uuid import uuid4
 from finetune_api.errors import ConfigInvalid, Retryable, Superseded
 
 DIRECTORY = "attempts"
+_NAME = re.compile(r"\d+\.json")
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Claim:
 
 def read_claims(output: Path) -> list[Claim]:
     """Return all claims of an output directory, newest first; raises Retryable for one that cannot be read."""
-    files = sorted((output / DIRECTORY).glob("*.json"), key=lambda file: int(file.stem), reverse=True)
-    return [_read(file) for file in files]
+    files = [file for file in (output / DIRECTORY).glob("*.json") if _NAME.fullmatch(file.name)]
+    return [_read(file) for file in sorted(files, key=lambda file: int(file.stem), reverse=True)]
 
 
 def claim(output: Path, wanted: Claim, *, resume_from: str | None = None) -> Claim:
@@ -63,8 +65,17 @@ def decide(output: Path, own: Claim, base: str | None) -> Claim:
 
 
 def require_newest(output: Path, own: Claim) -> None:
-    """Raise Superseded when a newer attempt has claimed the output, so that nothing of this one is committed."""
-    newest = read_claims(output)[0]
+    """Raise Superseded when a newer attempt has claimed the output, so that nothing of this one is committed.
+
+    Raises Retryable when there is no claim any more, not even the own one.
+    """
+    held = read_claims(output)
+    if not held:
+        raise Retryable(
+            f"claims: {output / DIRECTORY} is empty or gone, so nobody can tell whose the output is",
+            hint="Somebody has removed it, or the volume is not what it was.",
+        )
+    newest = held[0]
     if newest.attempt > own.attempt:
         raise Superseded(f"attempt {newest.attempt} has taken over {output}; attempt {own.attempt} leaves it alone")
 

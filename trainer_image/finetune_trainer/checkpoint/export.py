@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +18,9 @@ from finetune_trainer.checkpoint.on_main import on_main
 from finetune_trainer.checkpoint.store import describe_failure
 from finetune_trainer.fence import Fence, discard
 from finetune_trainer.train.world import World
+
+INTERMEDIATE = "huggingface"
+"""Where in the output the models lie that are exported on the way, unless `hf_checkpointer` names a folder."""
 
 SHARD_BYTES = 5 << 30
 
@@ -58,7 +62,8 @@ def _end(draft: Path, destination: Path, fence: Fence, problems: list[str]) -> N
         if problems:
             raise Retryable(f"model {destination} could not be exported: {problems[0]}")
     except RunError:
-        discard(draft)
+        with suppress(OSError):  # a volume that went away or read-only; the next attempt sweeps up
+            discard(draft)
         raise
     fence.publish(draft, destination)
 

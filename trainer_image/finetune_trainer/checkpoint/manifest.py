@@ -64,14 +64,16 @@ class DamagedManifest(Exception):
 def read_manifest(directory: Path) -> Manifest | None:
     """Return the manifest of a complete checkpoint, None where there is none.
 
-    Raises DamagedManifest for one that is not what was written, Retryable when the disk does not let it be read.
+    Raises DamagedManifest for one that is not what was written, ConfigInvalid for one that another version wrote,
+    Retryable when the disk does not let it be read.
     """
     try:
         fields = json.loads((directory / FILE).read_bytes())
+        seal = fields.pop("sha256", None)
         # Those that were written before there was a seal have none.
-        if fields.pop("sha256", None) not in (None, _seal(fields)):
+        if seal not in (None, _seal(fields)):
             raise ValueError("its SHA-256 differs")
-        return Manifest(**{**fields, "identity": Identity(**fields["identity"])})
+        return _manifest_of(fields) if seal is None else _of_this_version(directory, fields)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError, AttributeError, IsADirectoryError) as error:
@@ -132,6 +134,21 @@ def sync_directory(directory: Path) -> None:
 
 def _seal(fields: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest_of(fields: dict[str, Any]) -> Manifest:
+    return Manifest(**{**fields, "identity": Identity(**fields["identity"])})
+
+
+def _of_this_version(directory: Path, fields: dict[str, Any]) -> Manifest:
+    """What a right seal vouches for is no damage, even if this trainer does not know what to make of it."""
+    try:
+        return _manifest_of(fields)
+    except (TypeError, KeyError) as error:
+        raise ConfigInvalid(
+            f"checkpoint {directory} was written by another version of the trainer; this one cannot read it ({error})",
+            hint="Continue with the image that wrote it, or a newer one; or start anew in an empty output.",
+        ) from error
 
 
 def _named_directories(folder: Path) -> list[Path]:

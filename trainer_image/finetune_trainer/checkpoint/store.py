@@ -35,6 +35,8 @@ from transformers import PreTrainedModel
 
 from finetune_api.errors import Retryable
 from finetune_trainer.checkpoint.manifest import checksum
+from finetune_trainer.checkpoint.on_main import on_main
+from finetune_trainer.fence import discard
 from finetune_trainer.train.world import World
 
 # Names, not whole modules: what a module imports is within reach of a pickle that may name the module.
@@ -62,15 +64,14 @@ def save_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: P
     Raises Retryable, on every rank, when any of them could not write, with the first reason; nothing is left then.
     """
     state = _tensors(model, optimizer)
-    if world.is_main:
-        shutil.rmtree(directory, ignore_errors=True)  # what a killed save of this very attempt left
-    world.gather(None)
+    on_main(world, lambda: _make_way(directory))
     problem: str | None = None
     files: dict[str, Any] = {}
     try:
         writer = FileSystemWriter(directory, sync_files=True, overwrite=False)
         with _quietly():
             state_dict_saver.save(state, storage_writer=writer, no_dist=not dist.is_initialized())
+        world.heart.touch()
         files = _own_checksums(directory, world)
     except (CheckpointException, OSError) as error:
         problem = describe_failure(error)
@@ -81,6 +82,14 @@ def save_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: P
             shutil.rmtree(directory, ignore_errors=True)
         raise Retryable(f"checkpoint {directory} could not be saved: {problems[0]}")
     return {name: entry for answer in answers for name, entry in answer[1].items()}  # type: ignore[index]
+
+
+def _make_way(directory: Path) -> None:
+    """Remove what a killed save of this very attempt left, or its weights alone, so that no half of it looks whole."""
+    try:
+        discard(directory)
+    except OSError as error:
+        raise Retryable(f"checkpoint {directory} could not be saved: {describe_failure(error)}") from error
 
 
 def load_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: Path) -> None:
@@ -158,7 +167,11 @@ def _own_checksums(directory: Path, world: World) -> dict[str, Any]:
     names = [path.name for path in directory.iterdir() if path.name.startswith(own)]
     if world.is_main:
         names.append(".metadata")
-    return {name: checksum(directory / name) for name in names}
+    sums = {}
+    for name in names:
+        sums[name] = checksum(directory / name)
+        world.heart.touch()
+    return sums
 
 
 class _IndexUnpickler(pickle.Unpickler):

@@ -15,6 +15,7 @@ from finetune_trainer.checkpoint.claims import (
     refuse_other_jobs,
     require_newest,
 )
+from finetune_trainer.checkpoint.export import INTERMEDIATE
 from finetune_trainer.checkpoint.integrity import find_damage
 from finetune_trainer.checkpoint.manifest import (
     DamagedManifest,
@@ -115,11 +116,12 @@ def _claim(what: Takeover) -> Claim:
     held = read_claims(what.output)
     refuse_other_jobs(what.output, held, what.uid, what.resume_from)
     _refuse_other_checkpoints(what.folder, {what.uid, what.resume_from, *(other.uid for other in held)})
+    _look_for_what_is_continued(what, held)
     number = what.attempt + inherited_attempts(held, what.uid)
     own = claim(what.output, Claim(number, what.uid, None, decided=False), resume_from=what.resume_from)
     for leftover in abandoned(what.folder, number):
         discard(leftover)
-    for folder in {what.output, what.folder}:
+    for folder in {what.output, what.folder, what.output / INTERMEDIATE}:
         sweep(folder, number)
     return own
 
@@ -132,6 +134,26 @@ def _refuse_other_checkpoints(folder: Path, own_uids: set[str | None]) -> None:
                 f"save_folder: {directory} is a checkpoint of another job (uid {manifest.uid})",
                 hint="Give each job a folder of its own, for instance with {run_name} in it.",
             )
+
+
+def _look_for_what_is_continued(what: Takeover, held: list[Claim]) -> None:
+    """A job that continues another but has another `save_folder` would begin at step 0 beside its checkpoints."""
+    begun = any(other.uid == what.uid for other in held)
+    if what.resume_from is None or begun or _ever_saved(what.folder):
+        return
+    if any(other.base for other in held) or _ever_saved(what.output / "checkpoints"):
+        raise ConfigInvalid(
+            f"save_folder: {what.folder} holds no checkpoint of job {what.resume_from}, which resumeFrom names",
+            hint="Set save_folder to the folder of that job, or start anew in an empty output without resumeFrom.",
+        )
+    what.warn(
+        f"resumeFrom: {what.folder} holds no checkpoint of job {what.resume_from}, so training begins at step 0; "
+        "if that job had saved any, its save_folder was another one"
+    )
+
+
+def _ever_saved(folder: Path) -> bool:
+    return any(any(kind(folder)) for kind in (complete_checkpoints, damaged_manifests, set_aside))
 
 
 def _newest(what: Takeover) -> StartingPoint:
@@ -164,7 +186,7 @@ def _set_aside(what: Takeover, own: Claim, start: StartingPoint, problem: str) -
 
 
 def _move(what: Takeover, own: Claim, directory: Path, problem: str) -> None:
-    """Rename a damaged checkpoint, so that nobody trusts or counts it again; the last ones stay to be looked at."""
+    """Rename a damaged checkpoint, so that nobody trusts or counts it again."""
     require_newest(what.output, own)
     target = directory.with_name(f"{DAMAGED}{directory.name}")
     discard(target)
@@ -173,9 +195,6 @@ def _move(what: Takeover, own: Claim, directory: Path, problem: str) -> None:
     except FileNotFoundError:
         return
     what.warn(f"checkpoint {directory} is damaged: {problem}; it is set aside as {target.name}")
-    for oldest in set_aside(what.folder)[:-MOST_DAMAGED]:
-        what.warn(f"{oldest} is deleted: only the last {MOST_DAMAGED} damaged checkpoints stay")
-        discard(oldest)
 
 
 def _settle(what: Takeover, own: Claim, start: StartingPoint, lost: int) -> Claim:
@@ -184,4 +203,13 @@ def _settle(what: Takeover, own: Claim, start: StartingPoint, lost: int) -> Clai
     if lost > start.step or (lost >= 0 and start.directory is None):
         place = f"step {start.step}, which is intact" if start.directory else "the beginning: no older one is intact"
         what.warn(f"the damaged checkpoint of step {lost} cannot be resumed from; the run falls back to {place}")
+    if start.directory is not None:
+        _delete_old_damage(what)
     return settled
+
+
+def _delete_old_damage(what: Takeover) -> None:
+    """Keep the last damaged checkpoints to be looked at; where none is intact, all of them stay."""
+    for oldest in set_aside(what.folder)[:-MOST_DAMAGED]:
+        what.warn(f"{oldest} is deleted: only the last {MOST_DAMAGED} damaged checkpoints stay")
+        discard(oldest)

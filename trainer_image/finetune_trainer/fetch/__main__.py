@@ -15,7 +15,7 @@ from typing import get_args
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
 from finetune_trainer.container import leave_last_words, share_files_with_group
 from finetune_trainer.fetch.request import Request, What
-from finetune_trainer.preflight import preflight
+from finetune_trainer.output_check import check_output
 from finetune_trainer.program import guarded, heed_signals
 
 _SETTINGS = {
@@ -48,7 +48,7 @@ def _already_complete(options: argparse.Namespace) -> TerminationMessage | None:
     """
     if options.output is None:
         return None
-    return preflight(options.output, uid=options.job_uid, attempt=0, resume_from=options.resume_from)
+    return check_output(options.output, uid=options.job_uid, attempt=0, resume_from=options.resume_from)
 
 
 def _fetch_all(options: argparse.Namespace) -> TerminationMessage:

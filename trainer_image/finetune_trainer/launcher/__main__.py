@@ -15,7 +15,7 @@ from finetune_trainer.launcher.parent_death import die_with_parent
 from finetune_trainer.launcher.progress import last_progress
 from finetune_trainer.launcher.signals import SignalInbox
 from finetune_trainer.launcher.supervise import NodeRun
-from finetune_trainer.preflight import preflight
+from finetune_trainer.output_check import check_output
 from finetune_trainer.run_dir import RunDir
 
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _settled(launch: NodeLaunch, inbox: SignalInbox) -> TerminationMessage | None:
     """The last words of an attempt that ends before it begins; None for one that may begin."""
     try:
-        over = preflight(launch.output, uid=launch.job_uid, attempt=launch.attempt, resume_from=launch.resume_from)
+        over = check_output(launch.output, uid=launch.job_uid, attempt=launch.attempt, resume_from=launch.resume_from)
         if over is None:
             refuse_late_attempts(launch.output, launch.job_uid, launch.attempt)
         if over is None and launch.prepare == "done":

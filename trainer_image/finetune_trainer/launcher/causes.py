@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from finetune_api.causes import USER_OUTCOMES, Cause, Kind, first_cause, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage, outcome_of_exit
 from finetune_api.reasons import PEER_DRAINED
-from finetune_trainer.run_dir import RankOutcome
+from finetune_trainer.rank_outcome import RankOutcome
 
 _TRUSTED_CODES = USER_OUTCOMES | {Outcome.RETRYABLE}
 """Exit codes believed without an outcome file; 0, 130 and 143 promise something saved, so they need one."""

@@ -21,6 +21,8 @@ _ANSWER_SECONDS = 1.0
 """How long ranks have to write their stacks; one that runs needs a millisecond."""
 _SETTLING_SECONDS = 0.2
 """At least so long, so that no stack is read half written."""
+_COURTESY_SECONDS = 3.0
+"""A node whose ranks only wait lets the one that they wait for speak first: its word ends the ranks of all others."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,10 @@ class HangWatch:
     def _judged(self, silent: Silent, now_ns: int) -> Hang | None:
         answers = {rank: self._answer(rank, beat) for rank, beat in self._asked.items()}
         waited = (now_ns - self._asked_ns) / 1e9
-        complete = all(answer.stack is not None for answer in answers.values())
-        if waited < (_SETTLING_SECONDS if complete else _ANSWER_SECONDS):
-            return None
         rank = behind(answers)
         answer = answers[rank]
+        if waited < _hearing(answer):
+            return None
         message = TerminationMessage(
             outcome=Outcome.RETRYABLE,
             reason=REASON,
@@ -109,3 +110,10 @@ class HangWatch:
     def _answer(self, rank: int, beat: Beat) -> Answer:
         stack = main_stack(self._dir.read_stack(rank))
         return Answer(beat, stack, waits=stack is not None and waits_for_peers(stack))
+
+
+def _hearing(behind: Answer) -> float:
+    """How many seconds to wait before the rank that is furthest behind is named; one that owes its answer is that."""
+    if behind.stack is None:
+        return _ANSWER_SECONDS
+    return _COURTESY_SECONDS if behind.waits else _SETTLING_SECONDS

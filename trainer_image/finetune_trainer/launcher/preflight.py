@@ -14,12 +14,17 @@ def preflight(options: argparse.Namespace) -> None:
 
     Raises PreflightFailed for a fault, MeetingOver when the nodes could not meet for a reason that blames no machine.
     """
-    verdict = meet(meeting_of(options, lambda: gather(options.output, options.nproc_per_node)))
+    verdict = meet(meeting_of(options, lambda: facts_of(options)))
     run_dir = RunDir(options.run_dir)
     run_dir.write_preflight(verdict.to_json())
     tell(verdict, run_dir)
     if verdict.fault is not None:
         raise PreflightFailed(verdict.fault, suspects=verdict.suspects)
+
+
+def facts_of(options: argparse.Namespace) -> NodeFacts:
+    """Return what this node tells of itself; node 0 alone looks at the checkpoints, which all nodes share."""
+    return gather(options.output, options.nproc_per_node, checkpoint=options.node_rank == 0)
 
 
 def meeting_of(options: argparse.Namespace, facts: Callable[[], NodeFacts]) -> Meeting:

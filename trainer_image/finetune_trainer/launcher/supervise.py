@@ -1,14 +1,12 @@
 """The launcher's loop: start the preparation and torchrun, watch, end what must end, decide the outcome."""
 
-import json
 import selectors
 import signal
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 from finetune_api.causes import Kind, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_trainer.launcher.account import NodeAccount
 from finetune_trainer.launcher.announce import announce, receive, withdraw_stale
 from finetune_trainer.launcher.arguments import (
     NodeLaunch,
@@ -16,14 +14,14 @@ from finetune_trainer.launcher.arguments import (
     agent_environment,
     prepare_command,
 )
-from finetune_trainer.launcher.causes import End, Stop, decide
+from finetune_trainer.launcher.causes import Stop, decide
 from finetune_trainer.launcher.hang import Hang, HangWatch
 from finetune_trainer.launcher.parent_death import environment_of_child
 from finetune_trainer.launcher.processes import Child, Watched
 from finetune_trainer.launcher.progress import last_step
 from finetune_trainer.launcher.signals import SignalInbox
 from finetune_trainer.launcher.watchdog import bounds_of
-from finetune_trainer.run_dir import PREPARE, RankOutcome, RunDir
+from finetune_trainer.run_dir import RunDir
 
 _PULSE_SECONDS = 0.05
 """How often files are looked at; deaths wake the loop at once where the system has pidfds."""
@@ -38,26 +36,6 @@ _ABANDON_SECONDS = 5.0
 """How long a run that hung may take to die: a process that waits in the kernel for a device never does."""
 
 
-@dataclass(frozen=True)
-class AgentReport:
-    """What the agent left behind: exit codes other than 0 by rank, or torchrun's own failure."""
-
-    exit_codes: dict[int, int]
-    error: str | None
-    reason: str | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> "AgentReport | None":
-        """The report, or None when the agent died before writing it."""
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return cls(
-            {int(rank): code for rank, code in record["exitCodes"].items()}, record["error"], record.get("reason")
-        )
-
-
 class NodeRun:
     """One node's share of one attempt, from the first process to the final word."""
 
@@ -67,7 +45,7 @@ class NodeRun:
         self._dir = RunDir(launch.run_dir)
         self._selector = selectors.DefaultSelector()
         self._ranks: dict[int, Watched] = {}
-        self._ended_ns: dict[str, int] = {}
+        self._account = NodeAccount(launch, self._dir)
         self._stop: Stop | None = None
         self._stop_deadline = float("inf")
         self._kill_at = float("inf")
@@ -89,7 +67,8 @@ class NodeRun:
             self._watch_for_hang()
             self._enforce_deadlines()
         hang = self._hang.cause if self._hang else None
-        return decide(self._ends(), self._stop, last_step(self._dir.progress_file), hang)
+        ends = self._account.ends(self._ranks, self._agent, self._prepare)
+        return decide(ends, self._stop, last_step(self._dir.progress_file), hang)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -173,25 +152,23 @@ class NodeRun:
 
     def _note_deaths(self) -> None:
         for process in self._everything():
-            if process.name not in self._ended_ns and not process.alive():
-                self._note_end(process.name)
+            if self._account.ended_ns(process.name) is None and not process.alive():
+                self._account.note_end(process.name)
                 process.unregister(self._selector)
         for rank, process in self._ranks.items():
-            if process.name in self._ended_ns:
-                self._plan_kill(rank)
+            ended_ns = self._account.ended_ns(process.name)
+            if ended_ns is not None:
+                self._plan_kill(rank, ended_ns)
         if self._agent.exit_code is not None:
             self._kill_everything()
 
-    def _note_end(self, name: str) -> None:
-        self._ended_ns.setdefault(name, time.monotonic_ns())
-
-    def _plan_kill(self, rank: int) -> None:
+    def _plan_kill(self, rank: int, ended_ns: int) -> None:
         """The peers of a rank that failed cannot go on; those of one that finished or saved can."""
         outcome = self._dir.read_outcome(str(rank))
         kind = Kind.SIGNAL if outcome is None else kind_of_outcome(outcome.outcome)
         if kind < Kind.STOPPED:
             wait = _ECHO_SECONDS if kind is Kind.COMMUNICATION else 0.0
-            self._kill_at = min(self._kill_at, self._ended_ns[f"rank {rank}"] / 1e9 + wait)
+            self._kill_at = min(self._kill_at, ended_ns / 1e9 + wait)
 
     def _watch_for_hang(self) -> None:
         """Ranks that were asked to leave have the grace as their bound; those that were killed cannot hang."""
@@ -229,44 +206,3 @@ class NodeRun:
     def _kill_everything(self) -> None:
         self._kill_ranks()
         self._agent.kill()
-
-    # The account
-
-    def _ends(self) -> list[End]:
-        report = AgentReport.read(self._launch.run_dir / "agent.json")
-        ends = [self._end_of_rank(rank, report) for rank in self._launch.ranks]
-        if report is None:
-            ends += self._end_of_child(self._agent, None)
-        elif report.error is not None:
-            ends.append(self._end(self._agent.name, error=report.error, reason=report.reason))
-        if self._prepare is not None and self._dir.read_prepared() is None:
-            ends += self._end_of_child(self._prepare, self._dir.read_outcome(PREPARE))
-        return ends
-
-    def _end_of_rank(self, rank: int, report: AgentReport | None) -> End:
-        name = f"rank {rank}"
-        outcome = self._dir.read_outcome(str(rank))
-        if report is None or report.error is not None:
-            # Its exit code is unknown because the agent is gone, and it went with its agent.
-            return self._end(name, rank=rank, stopped=True, outcome=outcome)
-        killed = rank in self._ranks and self._ranks[rank].killed
-        code = report.exit_codes.get(rank, 0)
-        return self._end(name, rank=rank, exit_code=code, stopped=killed, outcome=outcome)
-
-    def _end_of_child(self, child: Child, outcome: RankOutcome | None) -> list[End]:
-        """A child killed here is never the cause: whoever had it killed is."""
-        return [] if child.killed else [self._end(child.name, exit_code=child.exit_code, outcome=outcome)]
-
-    def _end(
-        self,
-        name: str,
-        *,
-        rank: int | None = None,
-        exit_code: int | None = None,
-        stopped: bool = False,
-        outcome: RankOutcome | None = None,
-        error: str | None = None,
-        reason: str | None = None,
-    ) -> End:
-        at_ns = self._ended_ns.get(name, time.monotonic_ns())
-        return End(name, rank, exit_code, at_ns, stopped, outcome, error, reason)

@@ -21,10 +21,12 @@ class Bound:
     """How long a phase may go without a sign of progress."""
 
     seconds: float
-    """At least; the whole bound where nothing is measured."""
+    """At least; the whole bound of a phase that is not measured."""
     times: float = 0.0
     """How many times the longest one measured, where that is more."""
     longest: Measure | None = None
+    unmeasured: float | None = None
+    """Instead, as long as there is nothing to compare with."""
     of_whole: bool = False
     """Holds for the step as a whole; otherwise for the time between two beats."""
     waited_for: bool = False
@@ -38,8 +40,15 @@ BOUNDS: Final[Mapping[HeartPhase, Bound]] = MappingProxyType(
         "prepare": Bound(inf),  # waits for the preparation, a process of its own that may take hours
         "load": Bound(3600.0),
         "first_step": FIRST_STEP,
-        "step": Bound(120.0, times=10.0, longest="longest_step", of_whole=True, waited_for=True),
-        "save": Bound(600.0, times=5.0, longest="longest_save"),
+        "step": Bound(
+            120.0,
+            times=10.0,
+            longest="longest_step",
+            unmeasured=FIRST_STEP.seconds,
+            of_whole=True,
+            waited_for=True,
+        ),
+        "save": Bound(600.0, times=5.0, longest="longest_save", unmeasured=3600.0),
         "eval": Bound(600.0, times=10.0, longest="longest_step", waited_for=True),
         "export": Bound(3600.0),
         "report": Bound(600.0),
@@ -67,7 +76,7 @@ def bounds_of(step_timeout: float | None, phases: Mapping[HeartPhase, float]) ->
     """Return the table with a bound for steps, and for other phases, that somebody has chosen."""
     chosen = dict(BOUNDS)
     if step_timeout is not None:
-        chosen["step"] = Bound(step_timeout, of_whole=True, waited_for=True)
+        chosen["step"] = Bound(step_timeout, of_whole=True)
         chosen["first_step"] = Bound(max(FIRST_STEP.seconds, 10 * step_timeout), of_whole=True)
     return chosen | {name: Bound(seconds, of_whole=chosen[name].of_whole) for name, seconds in phases.items()}
 
@@ -107,8 +116,8 @@ def _allowed(bound: Bound, beat: Beat) -> float:
     if bound.longest is None:
         return bound.seconds
     longest: float = getattr(beat, bound.longest)
-    if beat.phase == "step" and not longest:  # nothing to compare with before the attempt's second step is done
-        return FIRST_STEP.seconds
+    if not longest and bound.unmeasured is not None:
+        return bound.unmeasured
     return max(bound.seconds, bound.times * longest)
 
 

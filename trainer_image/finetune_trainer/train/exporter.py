@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from finetune_trainer.checkpoint.export import export_model
+from finetune_trainer.checkpoint.export import INTERMEDIATE, export_model
 from finetune_trainer.fence import Fence
 from finetune_trainer.train.intervals import is_due
 from finetune_trainer.train.state import TrainState
@@ -34,7 +34,7 @@ class Exporter:
             return
         if not is_due(settings.save_interval, timeline, done):
             return
-        folder = Path(settings.save_folder) if settings.save_folder else self.output / "huggingface"
+        folder = Path(settings.save_folder) if settings.save_folder else self.output / INTERMEDIATE
         name = settings.huggingface_folder_name.format(batch=done, epoch=timeline.clock(done).epoch)
         if settings.overwrite or not run.world.broadcast((folder / name).exists()):
             self._export(run, folder / name)

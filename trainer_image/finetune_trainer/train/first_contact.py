@@ -19,8 +19,10 @@ from torch.distributed.rendezvous import rendezvous
 
 from finetune_api.errors import PreflightFailed
 
-PATIENCE_SECONDS: Final = 20.0
-"""For the whole of it, once all ranks are there."""
+CPU_SECONDS: Final = 20.0
+CUDA_SECONDS: Final = 60.0
+CUDA_SECONDS_PER_RANK: Final = 0.5
+"""Starting NCCL on cold GPUs takes tens of seconds, and more with every rank."""
 _RECORDS_SECONDS: Final = 3.0
 """How long the others may then take to say how it went for them."""
 _POLL_SECONDS: Final = 0.05
@@ -80,17 +82,23 @@ class Records:
         return _text(self._store.get(f"here/{rank}"))
 
 
-def make_contact(backend: str, device: torch.device, timeout: timedelta, patience: float = PATIENCE_SECONDS) -> float:
+def patience_for(device: torch.device, size: int) -> float:
+    """Return the seconds for the whole of it, once all ranks are there."""
+    return CUDA_SECONDS + CUDA_SECONDS_PER_RANK * size if device.type == "cuda" else CPU_SECONDS
+
+
+def make_contact(backend: str, device: torch.device, timeout: timedelta, patience: float | None = None) -> float:
     """Start the default process group and do a first all-reduce; return its bytes per second on each rank's link.
 
     `timeout` is the group's own, afterwards. Raises PreflightFailed, naming nodes, when it takes longer than `patience`
-    seconds or fails.
+    seconds, unset `patience_for` this device and so many ranks, or fails.
     """
     place = Place.of_environment()
     store, rank, size = next(iter(rendezvous("env://", timeout=timeout)))
     records = Records(PrefixStore("first-contact", _own_connection(timeout)), place)
     # Ranks come here when they see the prepared data, which takes its time on a volume of another machine.
     records.gather(timeout.total_seconds())
+    patience = patience_for(device, size) if patience is None else patience
     began = time.monotonic()
     rates: list[float] = []
 

@@ -40,8 +40,10 @@ class World:
         return self._reduce(values, dist.ReduceOp.SUM)
 
     def any(self, code: int) -> int:
-        """Return the largest `code` any rank gave; every rank gets the same answer."""
-        return int(self._reduce([float(code)], dist.ReduceOp.MAX)[0])
+        """Return the largest `code` any rank gave; every rank gets the same answer, and hears of the longest step."""
+        largest, longest_step = self._reduce([float(code), self.heart.measured_step], dist.ReduceOp.MAX)
+        self.heart.agree(longest_step)
+        return int(largest)
 
     def broadcast(self, value: object) -> object:
         """Return rank 0's (picklable) value on every rank."""

@@ -34,7 +34,7 @@ def test_dropped_packets_are_a_fault_long_before_the_kernel_gives_up() -> None:
     assert isinstance(fault, MeetingFault)
     assert fault.suspects == [0, 1]
     assert f"node 1 cannot connect to node 0 at 127.0.0.1:{port}, though its name has an address" in str(fault)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30  # the kernel takes two minutes
 
 
 @pytest.mark.usefixtures("_hasty")

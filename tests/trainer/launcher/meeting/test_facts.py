@@ -25,6 +25,13 @@ def test_the_newest_complete_checkpoint_says_what_the_next_will_take(tmp_path: P
     assert newest_checkpoint_bytes(tmp_path) == 22
 
 
+def test_the_checkpoint_is_looked_at_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "step-1").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "step-1" / "manifest.json").write_bytes(b"{}")
+    assert gather(tmp_path, 1).checkpoint == 2
+    assert gather(tmp_path, 1, checkpoint=False).checkpoint is None
+
+
 def test_facts_survive_the_wire() -> None:
     assert NodeFacts.from_json(facts(3, output_free=7).to_json()).output_free == 7
 

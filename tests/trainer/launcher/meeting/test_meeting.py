@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from finetune_trainer.launcher.meeting import MeetingFault, MeetingOver, Verdict, coordinator, member, mesh
+from finetune_trainer.launcher.meeting import MeetingFault, MeetingOver, Verdict, coordinator, door, member, mesh
+from finetune_trainer.launcher.meeting import facts as meeting_facts
 from finetune_trainer.launcher.meeting.approach import find_node_0
 from finetune_trainer.launcher.meeting.coordinator import Coordinator
-from finetune_trainer.launcher.meeting.wire import Line
+from finetune_trainer.launcher.meeting.facts import NodeFacts
+from finetune_trainer.launcher.meeting.wire import Garbled, Line
 from finetune_trainer.launcher.meeting.wire import call as plain
 from support.meetings import all_meet, facts, meeting, take_part
 from support.ports import free_port
@@ -43,10 +45,10 @@ def test_a_node_that_comes_late_is_waited_for() -> None:
 
     async def late() -> list[Any]:
         first = asyncio.create_task(take_part(meeting(1, 3, port=port)))
-        await asyncio.sleep(0.3)
-        zero = asyncio.create_task(take_part(meeting(0, 3, port=port)))
-        await asyncio.sleep(0.3)
-        return [await take_part(meeting(2, 3, port=port)), await first, await zero]
+        zero = Coordinator(meeting(0, 3, port=port))
+        leading = asyncio.create_task(zero.lead())
+        await _has_come(zero, 1)
+        return [await take_part(meeting(2, 3, port=port)), await first, await leading]
 
     assert all(isinstance(end, Verdict) and end.fault is None for end in asyncio.run(late()))
 
@@ -108,11 +110,12 @@ def test_two_pods_that_claim_to_be_the_same_node_are_not_both_believed() -> None
     port = free_port()
 
     async def twice() -> list[Any]:
-        zero = asyncio.create_task(take_part(meeting(0, 3, port=port)))
+        zero = Coordinator(meeting(0, 3, port=port))
+        leading = asyncio.create_task(zero.lead())
         first = asyncio.create_task(take_part(meeting(1, 3, port=port)))
-        await asyncio.sleep(0.3)
+        await _has_come(zero, 1)
         double = await take_part(meeting(1, 3, port=port, bind="127.0.0.9"))
-        return [double, await take_part(meeting(2, 3, port=port)), await first, await zero]
+        return [double, await take_part(meeting(2, 3, port=port)), await first, await leading]
 
     double, *others = asyncio.run(twice())
     assert "node 1 is here already" in str(double)
@@ -151,10 +154,11 @@ def test_a_node_0_that_leaves_is_no_fault_of_a_machine() -> None:
     port = free_port()
 
     async def deserted() -> Any:
-        zero = asyncio.create_task(Coordinator(meeting(0, 3, port=port)).lead())
+        zero = Coordinator(meeting(0, 3, port=port))
+        leading = asyncio.create_task(zero.lead())
         one = asyncio.create_task(take_part(meeting(1, 3, port=port)))
-        await asyncio.sleep(0.4)
-        zero.cancel()
+        await _has_come(zero, 1)
+        leading.cancel()
         return await one
 
     end = asyncio.run(deserted())
@@ -207,6 +211,76 @@ def test_silent_name_servers_are_told_to_those_who_came(monkeypatch: pytest.Monk
     assert isinstance(one, Verdict)
     assert one.suspects == [0]
     assert isinstance(absent, MeetingOver)
+
+
+def test_a_node_that_leaves_while_others_are_missing_ends_the_meeting_at_once() -> None:
+    port = free_port()
+
+    async def left() -> list[Any]:
+        leader = Coordinator(meeting(0, 4, port=port, timeout=600.0))
+        zero = asyncio.create_task(leader.lead())
+        one = asyncio.create_task(take_part(meeting(1, 4, port=port, timeout=600.0)))
+        await _has_come(leader, 1)
+        line = await find_node_0(meeting(2, 4, port=port))
+        await _hello(line, 2)
+        await line.close()
+        async with asyncio.timeout(60):
+            return list(await asyncio.gather(zero, one, return_exceptions=True))
+
+    zero, one = asyncio.run(left())
+    assert isinstance(zero, MeetingOver)
+    assert "node 2 left before all nodes had come" in str(zero)
+    assert isinstance(one, MeetingOver)
+    assert "left before the nodes had met" in str(one)
+
+
+def test_a_slow_volume_makes_a_node_late_and_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "FIRST_WORD_SECONDS", 0.5)
+    monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(member, "_SILENCE_SECONDS", 2.0)
+    for slow in range(2):
+        endings = asyncio.run(all_meet(3, {slow: {"facts": lambda slow=slow: _slowly(slow, 3.0)}}))
+        assert all(isinstance(end, Verdict) and end.fault is None for end in endings)
+        assert endings[0].warnings == []  # type: ignore[union-attr]
+
+
+def test_the_clock_is_told_as_it_is_when_the_node_arrives() -> None:
+    assert facts(1, time=1000.0).after(7.5).time == 1007.5
+
+
+def test_a_volume_that_does_not_answer_is_the_fault_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting_facts, "LOOK_SECONDS", 0.2)
+    end = asyncio.run(take_part(meeting(1, facts=lambda: _slowly(1, 3.0))))
+    assert isinstance(end, MeetingFault)
+    assert end.suspects == [1]
+    assert "the output volume of node 1 did not say" in str(end)
+
+
+def test_absurd_numbers_in_a_report_harm_nobody() -> None:
+    told = {"word": "report", "unreached": {"1" * 5000: "made up", "7": 3}, "rates": [10**400, "9"]}
+    account = coordinator._account(facts(1), 0.0, told)
+    assert (account.unreached, account.rates) == ({7: "3"}, [])
+
+
+@pytest.mark.parametrize("nodes", [5, [1], {"1": ["a", float("inf")]}, {"1" * 5000: ["a", 1]}])
+def test_a_roll_that_is_none_is_garbled(nodes: object) -> None:
+    with pytest.raises(Garbled, match="not a roll"):
+        member._roll({"word": "roll", "nodes": nodes})
+
+
+def test_a_number_of_missing_nodes_names_none() -> None:
+    assert member._missing({"word": "wait", "missing": 5}) == []
+
+
+def _slowly(rank: int, seconds: float) -> NodeFacts:
+    time.sleep(seconds)
+    return facts(rank)
+
+
+async def _has_come(zero: Coordinator, rank: int) -> None:
+    async with asyncio.timeout(30):
+        while rank not in zero._members:
+            await asyncio.sleep(0.01)
 
 
 async def _hello(line: Line, rank: int) -> None:

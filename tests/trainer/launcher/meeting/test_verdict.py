@@ -66,17 +66,30 @@ def test_what_all_nodes_have_in_common_is_no_machines_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "needed", "fine"), [(10, 11, False), (11, 11, True), (0, None, False), (1, None, True)]
+    ("free", "needed", "fault", "warning"),
+    [
+        (10, 11, False, True),
+        (11, 11, False, False),
+        (0, None, True, False),
+        (0, 11, True, False),
+        (1, None, False, False),
+    ],
 )
-def test_the_output_has_to_hold_one_more_checkpoint_where_its_size_is_known(
-    free: int, needed: int | None, fine: bool
+def test_an_output_too_small_for_a_checkpoint_is_a_warning_and_a_full_one_a_fault(
+    free: int, needed: int | None, fault: bool, warning: bool
 ) -> None:
     verdict = judge({rank: account(rank, output_free=free) for rank in range(2)}, needed)
-    assert (verdict.fault is None) is fine
+    assert (verdict.fault is not None, bool(verdict.warnings)) == (fault, warning)
+    assert all("has 10 B free, and a checkpoint takes 11 B" in text for text in verdict.warnings)
 
 
 def test_what_the_system_does_not_tell_is_not_held_against_it() -> None:
     assert judge({0: Account(NodeFacts("mac", 0.0, ranks=8))}, 5).fault is None
+
+
+def test_what_is_no_list_of_warnings_is_none() -> None:
+    told = {"suspects": [], "warnings": 5, "nodes": {"a": 1}}
+    assert Verdict.from_json(told) == Verdict()
 
 
 def test_a_verdict_survives_the_wire() -> None:

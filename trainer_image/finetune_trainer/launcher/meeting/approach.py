@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from finetune_trainer.launcher.meeting.facts import LOOK_SECONDS, NodeFacts, look
 from finetune_trainer.launcher.meeting.names import addresses
 from finetune_trainer.launcher.meeting.patience import Patience, Trouble, trouble_of
 from finetune_trainer.launcher.meeting.plan import Meeting, MeetingFault, MeetingOver
@@ -19,6 +20,16 @@ _ASKED: Final = 16
 """How many others are asked whether they reach node 0."""
 
 T = TypeVar("T")
+
+
+async def facts_of(meeting: Meeting) -> NodeFacts:
+    """Return this node's facts; raises MeetingFault when its volume is silent."""
+    try:
+        return await look(meeting.facts)
+    except TimeoutError as error:
+        me = meeting.name_of(meeting.rank)
+        text = f"the output volume of {me} did not say within {LOOK_SECONDS:g} s how much of it is free"
+        raise MeetingFault(f"{text}; is it mounted, and does its server answer?", [meeting.rank]) from error
 
 
 async def find_name(meeting: Meeting) -> list[str]:

@@ -1,12 +1,13 @@
 """Node 0's part: it waits for all nodes, has them reach each other, judges, and tells everybody the verdict."""
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from finetune_trainer.launcher.meeting.approach import find_name
+from finetune_trainer.launcher.meeting.approach import facts_of, find_name
 from finetune_trainer.launcher.meeting.door import Door
 from finetune_trainer.launcher.meeting.facts import NodeFacts
 from finetune_trainer.launcher.meeting.mesh import Roll, examine
@@ -20,6 +21,7 @@ TELL_SECONDS: Final = 30.0
 REPORT_SECONDS: Final = 15.0
 """More than `examine` can take."""
 _GOODBYE_SECONDS: Final = 1.0
+_RANK: Final = re.compile(r"[0-9]{1,9}")
 
 
 class Member:
@@ -31,6 +33,13 @@ class Member:
         self.port = port
         self.skew = facts.time - time.time()
         self.gone = asyncio.Event()
+        self.left = asyncio.create_task(line.wait_for_end())
+        """Done when the node has hung up while others were still missing; it has nothing to say until all are here."""
+
+    async def watch_no_more(self) -> None:
+        """Stop reading, for its report is due now."""
+        self.left.cancel()
+        await asyncio.wait([self.left])
 
 
 class Coordinator:
@@ -38,7 +47,7 @@ class Coordinator:
 
     def __init__(self, meeting: Meeting) -> None:
         self._meeting = meeting
-        self._facts = meeting.facts()
+        self._facts: NodeFacts
         self._members: dict[int, Member] = {}
         self._news = asyncio.Event()
         self._door = Door(meeting, self._welcome)
@@ -57,6 +66,7 @@ class Coordinator:
             return verdict
         finally:
             for member in self._members.values():
+                member.left.cancel()
                 member.gone.set()
             await self._door.close()
 
@@ -66,41 +76,53 @@ class Coordinator:
         if rank not in self._meeting.others or not isinstance(port, int) or not 0 < port < 65536:
             return await line.send("refused", why=f"no node {rank!r} is expected at port {port!r}")
         try:
-            member = Member(line, NodeFacts.from_json(message.get("facts")), port)
+            facts = NodeFacts.from_json(message.get("facts"))
         except ValueError as error:
             raise Garbled(str(error)) from error
         if rank in self._members:
             return await line.send("refused", why=f"node {rank} is here already")
         await line.send("welcome")
-        self._members[rank] = member
+        self._members[rank] = member = Member(line, facts, port)
+        member.left.add_done_callback(lambda _: self._news.set())
         self._news.set()
         await member.gone.wait()
 
     async def _meet(self) -> None:
-        """Wait for all; meanwhile find the own name, under which torchrun's store will be reached."""
-        name = asyncio.create_task(find_name(self._meeting))
+        """Wait for all; meanwhile look at this node, and find the name under which torchrun's store will be reached."""
+        ready = asyncio.gather(facts_of(self._meeting), find_name(self._meeting))
+        ready.add_done_callback(lambda _: self._news.set())
         try:
-            await self._wait_for_all(name)
-            await name
+            await self._wait_for_all(ready)
+            self._facts, _ = await ready
         finally:
-            name.cancel()
+            ready.cancel()
+        self._require_that_all_stay()
+        for member in self._members.values():
+            await member.watch_no_more()
 
-    async def _wait_for_all(self, name: "asyncio.Task[object]") -> None:
+    def _require_that_all_stay(self) -> None:
+        left = [rank for rank, member in self._members.items() if member.left.done()]
+        if left:
+            names = ", ".join(map(self._meeting.name_of, left))
+            raise MeetingOver(f"{names} left before all nodes had come; its own last words say why")
+
+    async def _wait_for_all(self, ready: "asyncio.Future[Any]") -> None:
         began = told = time.monotonic()
-        while missing := [rank for rank in self._meeting.others if rank not in self._members]:
+        while (missing := [rank for rank in self._meeting.others if rank not in self._members]) or not ready.done():
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), min(BEAT_SECONDS, self._meeting.timeout))
-            if name.done():
-                name.result()
+            if ready.done():
+                ready.result()
+            self._require_that_all_stay()
             await self._everywhere("wait", missing=missing)
             now = time.monotonic()
             names = ", ".join(map(self._meeting.name_of, missing))
-            if now > began + self._meeting.timeout:
+            if missing and now > began + self._meeting.timeout:
                 raise MeetingOver(
                     f"{names} did not come within {self._meeting.timeout:g} s; does each have a place to run?"
                 )
-            if now > told + TELL_SECONDS:
+            if missing and now > told + TELL_SECONDS:
                 told = now
                 print(f"preflight: waiting for {names} for {now - began:.0f} s", flush=True)
 
@@ -149,7 +171,7 @@ def _account(facts: NodeFacts, skew: float, report: Message | None) -> Account:
 
 def _texts(told: object) -> dict[int, str]:
     entries = told.items() if isinstance(told, Mapping) else ()
-    return {int(rank): str(why)[:300] for rank, why in entries if str(rank).isdecimal()}
+    return {int(rank): str(why)[:300] for rank, why in entries if _RANK.fullmatch(str(rank))}
 
 
 def _numbers(told: object) -> list[float]:

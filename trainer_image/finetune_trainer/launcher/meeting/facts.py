@@ -1,13 +1,18 @@
 """What a node knows about itself before an attempt begins."""
 
+import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from finetune_trainer.launcher.meeting.threads import in_thread
+
+LOOK_SECONDS: Final = 60.0
+"""How long a volume has to tell of itself; one that takes longer is out of reach."""
 SHARED_MEMORY: Final = Path("/dev/shm")
 _HOST_LETTERS: Final = 253
 _MANIFEST: Final = "manifest.json"
@@ -31,6 +36,10 @@ class NodeFacts:
         """Return what `from_json` reads."""
         return asdict(self)
 
+    def after(self, seconds: float) -> "NodeFacts":
+        """Return these facts with the clock as it is so many seconds later."""
+        return replace(self, time=self.time + seconds)
+
     @classmethod
     def from_json(cls, told: object) -> "NodeFacts":
         """Read what another node tells of itself; raises ValueError when it is out of bounds."""
@@ -42,16 +51,22 @@ class NodeFacts:
         return cls(printable(host), float(clock), _size(record.get("ranks")) or 1, **sizes)
 
 
-def gather(output: Path, ranks: int) -> NodeFacts:
-    """Look at this node; nothing here waits for another one."""
+def gather(output: Path, ranks: int, *, checkpoint: bool = True) -> NodeFacts:
+    """Look at this node, and unless told otherwise at the newest checkpoint; a slow volume may hold it up."""
     return NodeFacts(
         host=socket.gethostname(),
         time=time.time(),
         ranks=ranks,
         shared_memory=_volume(SHARED_MEMORY, free=False),
         output_free=_volume(output, free=True),
-        checkpoint=newest_checkpoint_bytes(output / "checkpoints"),
+        checkpoint=newest_checkpoint_bytes(output / "checkpoints") if checkpoint else None,
     )
+
+
+async def look(gather: Callable[[], NodeFacts]) -> NodeFacts:
+    """Return the facts without holding up the meeting; raises TimeoutError when the volume does not answer."""
+    async with asyncio.timeout(LOOK_SECONDS):
+        return await in_thread(gather)
 
 
 def newest_checkpoint_bytes(folder: Path) -> int | None:

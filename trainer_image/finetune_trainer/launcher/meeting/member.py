@@ -3,9 +3,10 @@
 import time
 from typing import Final
 
-from finetune_trainer.launcher.meeting.approach import TELL_SECONDS, find_node_0
+from finetune_trainer.launcher.meeting.approach import TELL_SECONDS, facts_of, find_node_0
 from finetune_trainer.launcher.meeting.coordinator import BEAT_SECONDS, REPORT_SECONDS
 from finetune_trainer.launcher.meeting.door import Door
+from finetune_trainer.launcher.meeting.facts import NodeFacts
 from finetune_trainer.launcher.meeting.mesh import examine
 from finetune_trainer.launcher.meeting.plan import Meeting, MeetingFault, MeetingOver
 from finetune_trainer.launcher.meeting.verdict import Verdict
@@ -19,15 +20,16 @@ class MemberNode:
 
     def __init__(self, meeting: Meeting) -> None:
         self._meeting = meeting
-        self._door = Door(meeting)
 
     async def join(self) -> Verdict:
         """Return node 0's verdict; raises MeetingFault when this node finds a fault itself, else MeetingOver."""
+        looked, facts = time.monotonic(), await facts_of(self._meeting)
+        self._door = Door(self._meeting)
         await self._door.open()
         try:
             line = await find_node_0(self._meeting)
             try:
-                return await self._take_part(line)
+                return await self._take_part(line, facts.after(time.monotonic() - looked))
             except Garbled as error:
                 raise MeetingOver(f"what listens at {self._place} is not node 0 of this attempt: {error}") from error
             except TimeoutError as error:
@@ -44,10 +46,10 @@ class MemberNode:
     def _place(self) -> str:
         return f"node 0 at {self._meeting.address}:{self._meeting.port}"
 
-    async def _take_part(self, line: Line) -> Verdict:
+    async def _take_part(self, line: Line, facts: NodeFacts) -> Verdict:
         meeting = self._meeting
-        facts = meeting.facts().to_json()
-        await line.send("hello", run=meeting.run_id, rank=meeting.rank, port=self._door.port, facts=facts)
+        own = {"port": self._door.port, "facts": facts.to_json()}
+        await line.send("hello", run=meeting.run_id, rank=meeting.rank, **own)
         answer = await line.receive(_SILENCE_SECONDS)
         if answer["word"] == "refused":
             raise MeetingOver(f"{self._place} refused this node: {answer.get('why')}")
@@ -68,16 +70,20 @@ class MemberNode:
             now = time.monotonic()
             if now > told + TELL_SECONDS:
                 told = now
-                missing = [rank for rank in message.get("missing") or [] if isinstance(rank, int)]
-                names = ", ".join(map(self._meeting.name_of, missing))
+                names = ", ".join(map(self._meeting.name_of, _missing(message)))
                 print(f"preflight: node 0 has waited for {names} for {now - began:.0f} s", flush=True)
         return message
+
+
+def _missing(message: Message) -> list[int]:
+    told = message.get("missing")
+    return [rank for rank in told if isinstance(rank, int)] if isinstance(told, list) else []
 
 
 def _roll(message: Message) -> dict[int, tuple[str, int]]:
     try:
         return {int(rank): (str(address), int(port)) for rank, (address, port) in message["nodes"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Garbled("not a roll") from error
 
 

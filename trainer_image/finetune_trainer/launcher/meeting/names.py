@@ -4,12 +4,13 @@ import asyncio
 import os
 import socket
 import struct
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+from finetune_trainer.launcher.meeting.threads import in_thread
 
 LOOKUP_SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 2.0
@@ -35,7 +36,7 @@ async def addresses(name: str, *, resolve: Resolve = socket.getaddrinfo, alive: 
     """
     try:
         async with asyncio.timeout(LOOKUP_SECONDS):
-            found = await _in_thread(lambda: resolve(name, None, type=socket.SOCK_STREAM))
+            found = await in_thread(lambda: resolve(name, None, type=socket.SOCK_STREAM))
         return [str(entry[4][0]) for entry in found]
     except socket.gaierror as error:
         if error.errno in _UNKNOWN:
@@ -55,7 +56,7 @@ async def name_server_answers(name: str, *, settings: Path = Path("/etc/resolv.c
     """Whether a name server answers at all, be it that it knows no such name."""
     servers, domain = _resolver(settings)
     query = _query(f"{name}.{domain}" if domain else name)
-    answers = await asyncio.gather(*(_in_thread(partial(_ask, server, port, query)) for server in servers))
+    answers = await asyncio.gather(*(in_thread(partial(_ask, server, port, query)) for server in servers))
     return any(answers)
 
 
@@ -85,24 +86,3 @@ def _query(name: str) -> bytes:
     labels = [label.encode("idna")[:63] for label in name.strip(".").split(".") if label]
     question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     return os.urandom(2) + struct.pack(">5H", 0x0100, 1, 0, 0, 0) + question + struct.pack(">2H", 1, 1)
-
-
-async def _in_thread(work: Callable[[], Any]) -> Any:
-    """Run what may block for a minute where nobody has to wait for its end."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def settle(method: Callable[[Any], None], value: object) -> None:
-        if not future.done():
-            method(value)
-
-    def run() -> None:
-        try:
-            outcome: tuple[Any, object] = future.set_result, work()
-        except OSError as error:
-            outcome = future.set_exception, error
-        with suppress(RuntimeError):  # the loop is over, nobody waits any more
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, daemon=True, name="name-lookup").start()
-    return await future

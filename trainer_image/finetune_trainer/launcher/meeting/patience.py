@@ -6,7 +6,8 @@ from typing import Final
 
 from finetune_trainer.launcher.meeting.names import SilentDns, UnknownName
 
-DNS_SECONDS: Final = 15.0
+DNS_SECONDS: Final = 22.0
+"""Name servers of a busy cluster may be slow for a while; with the time it takes to ask, below half a minute."""
 ROUTE_SECONDS: Final = 15.0
 """Network policies take some seconds to let a new pod through."""
 

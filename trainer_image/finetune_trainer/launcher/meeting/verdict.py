@@ -38,8 +38,12 @@ class Verdict:
         if not isinstance(told, Mapping) or not isinstance(told.get("suspects"), list):
             raise ValueError("not a verdict")
         fault, suspects = told.get("fault"), [rank for rank in told["suspects"] if isinstance(rank, int)]
-        texts = {name: [str(line) for line in told.get(name) or []] for name in ("warnings", "nodes")}
+        texts = {name: [str(line) for line in _list_in(told.get(name))] for name in ("warnings", "nodes")}
         return cls(str(fault) if fault is not None else None, suspects, **texts)
+
+
+def _list_in(told: object) -> list[object]:
+    return told if isinstance(told, list) else []
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ class Account:
 def judge(accounts: Mapping[int, Account], needed: int | None) -> Verdict:
     """Judge all nodes of an attempt; `needed` bytes of the output will be taken by a checkpoint."""
     lines = [line_about(rank, account) for rank, account in sorted(accounts.items())]
-    warnings = [*_skewed(accounts), *_slow(accounts)]
-    for check in (_silent(accounts), _unreached(accounts), _shared_memory(accounts), _output(accounts, needed)):
+    warnings = [*_skewed(accounts), *_slow(accounts), *_tight(accounts, needed)]
+    for check in (_silent(accounts), _unreached(accounts), _shared_memory(accounts), _output(accounts)):
         if check is not None:
             return Verdict(check[0], check[1], warnings, lines)
     return Verdict(None, [], warnings, lines)
@@ -137,17 +141,21 @@ def _shared_memory(accounts: Mapping[int, Account]) -> Fault | None:
     return f"{text}; give it {SHARED_MEMORY_BYTES // MIB} MiB or more", _odd_ones(small, accounts)
 
 
-def _output(accounts: Mapping[int, Account], needed: int | None) -> Fault | None:
-    full = {
-        rank: account
-        for rank, account in accounts.items()
-        if account.facts.output_free is not None and account.facts.output_free < max(1, needed or 0)
-    }
+def _output(accounts: Mapping[int, Account]) -> Fault | None:
+    full = {rank: account for rank, account in accounts.items() if account.facts.output_free == 0}
     if not full:
         return None
-    size = _size(min(account.facts.output_free or 0 for account in full.values()))
-    wants = f", and a checkpoint takes {_size(needed)}" if needed else ""
-    return f"the output volume of {_list(full)} has {size} free{wants}; make room on it", _odd_ones(full, accounts)
+    return f"the output volume of {_list(full)} has nothing free; make room on it", _odd_ones(full, accounts)
+
+
+def _tight(accounts: Mapping[int, Account], needed: int | None) -> list[str]:
+    """No fault: the run may save nothing more, and what a killed save has left is removed before the next one."""
+    free = {rank: account.facts.output_free or 0 for rank, account in accounts.items()}
+    tight = {rank: accounts[rank] for rank, size in free.items() if 0 < size < (needed or 0)}
+    if not tight:
+        return []
+    least = _size(min(free[rank] for rank in tight))
+    return [f"the output volume of {_list(tight)} has {least} free, and a checkpoint takes {_size(needed)}"]
 
 
 def _odd_ones(found: Mapping[int, Account], accounts: Mapping[int, Account]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 LINE_BYTES: Final = 1 << 18
 """The longest line: the addresses of some thousand nodes."""
+CLOSE_SECONDS: Final = 1.0
 
 Message = dict[str, Any]
 
@@ -48,17 +49,20 @@ class Line:
             raise ConnectionError("the other side left")
         return parse(text)
 
-    async def wait_for_end(self, seconds: float) -> None:
+    async def wait_for_end(self, seconds: float | None = None) -> None:
         """Return when the other side hangs up, or has not for so long."""
         with suppress(OSError):
             async with asyncio.timeout(seconds):
                 await self.reader.read(1)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Hang up; what the other side has not taken soon is dropped, for nothing bounds how long it may stall."""
         self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._writer.wait_closed()
+        except OSError:
+            self._writer.transport.abort()
 
 
 def parse(text: bytes) -> Message:

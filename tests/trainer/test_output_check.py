@@ -12,11 +12,11 @@ import pytest
 from finetune_api.errors import ConfigInvalid
 from finetune_api.outcomes import Outcome
 from finetune_trainer.checkpoint.claims import Claim, claim
-from finetune_trainer.preflight import preflight
+from finetune_trainer.output_check import check_output
 
 
 def check(output: Path, uid: str = "me", attempt: int = 0, resume_from: str | None = None) -> Any:
-    return preflight(output, uid=uid, attempt=attempt, resume_from=resume_from)
+    return check_output(output, uid=uid, attempt=attempt, resume_from=resume_from)
 
 
 def finish(output: Path, outcome: str = "Succeeded") -> None:

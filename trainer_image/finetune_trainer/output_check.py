@@ -19,7 +19,7 @@ _OVERWRITTEN = ("checkpoints", "model", _SUMMARY)
 """What a run would take for its own, or put its own in the place of."""
 
 
-def preflight(output: Path, *, uid: str, attempt: int, resume_from: str | None) -> TerminationMessage | None:
+def check_output(output: Path, *, uid: str, attempt: int, resume_from: str | None) -> TerminationMessage | None:
     """Return the last words of a run that is over already, or None when attempt `attempt` of job `uid` may begin.
 
     Raises ConfigInvalid when the output is another job's or cannot be written, Retryable when its disk is full.
