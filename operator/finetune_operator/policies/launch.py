@@ -28,7 +28,7 @@ def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | No
     last, progress = view.attempt, view.status.progress
     first_step = (progress.last_checkpoint_step if progress else None) or 0
     attempt = AttemptStatus(
-        number=max(last.number if last else -1, claimed, _newest_seen(view)) + 1,
+        number=_number(view, claimed),
         nodes=nodes or next_nodes(view),
         wanted_nodes=view.spec.nodes,
         grace_seconds=next_grace(view),
@@ -38,10 +38,23 @@ def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | No
     return view.report(attempts=(*view.status.attempts, attempt)[-ATTEMPTS_KEPT:])
 
 
+def _number(view: View, claimed: int) -> int:
+    """One more than any known; but an attempt that is all there, of a job that lost its status, is taken over."""
+    last, seen = view.attempt, _newest_seen(view)
+    if last is None and _is_whole(view, seen):
+        return seen
+    return max(last.number if last else -1, claimed, seen) + 1
+
+
 def _newest_seen(view: View) -> int:
     """The newest attempt that has pods: the status may have been lost while it ran."""
     numbers = [pod.attempt for pod in view.observed.pods if pod.attempt is not None]
     return max((number for number in numbers if number < MOST_CLAIM), default=-1)
+
+
+def _is_whole(view: View, attempt: int) -> bool:
+    pods = [pod for pod in view.observed.of_attempt(attempt) if not pod.gone and not pod.deleting]
+    return {pod.rank for pod in pods} == set(range(next_nodes(view)))
 
 
 def launch(view: View, attempt: AttemptStatus) -> View:

@@ -6,9 +6,32 @@ from support.fake_cluster import FakeCluster
 from support.operator_jobs import failed_over, inline_job, running
 
 
-def test_a_job_that_lost_its_status_ends_what_runs_before_it_begins_anew() -> None:
+def test_a_job_that_lost_its_status_takes_over_the_attempt_that_runs() -> None:
     cluster = running(failed_over(FakeCluster(inline_job())))
     del cluster.job["status"]
+    cluster.settle()
+    assert [one.number for one in cluster.status.attempts] == [1]
+    assert (cluster.attempts_alive(), cluster.status.state) == ({"1"}, State.RUNNING)
+    assert not any(pod["metadata"].get("deletionTimestamp") for pod in cluster.pods("Running"))
+
+
+def test_a_job_that_lost_its_status_after_its_end_is_complete_and_creates_nothing() -> None:
+    cluster = running(failed_over(FakeCluster(inline_job())))
+    for pod in cluster.pods("Running"):
+        cluster.end(pod, Outcome.SUCCEEDED)
+    cluster.settle()
+    before = cluster.names()
+    del cluster.job["status"]
+    cluster.settle()
+    assert (cluster.status.state, [one.number for one in cluster.status.attempts]) == (State.COMPLETE, [1])
+    assert set(cluster.names()) <= set(before)
+
+
+def test_a_job_that_lost_its_status_and_a_pod_ends_what_runs_before_it_begins_anew() -> None:
+    cluster = running(failed_over(FakeCluster(inline_job())))
+    del cluster.job["status"]
+    cluster.objects.pop(("Pod", "arc-easy-1-1"))
+    cluster.gone = []
     cluster.settle()
     assert [one.number for one in cluster.status.attempts] == [2]
     assert cluster.attempts_alive() == {"1"}, "its pods are asked to leave, and nothing is created beside them"
