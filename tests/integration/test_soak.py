@@ -9,7 +9,8 @@ from soak.memory import Memory
 from soak.run import Soak
 from soak.script import Fault, draw
 
-_SEED = 1
+_SEED = 6
+"""One whose first stroke kills the operator: a quick machine is done before later ones."""
 _JOBS = 20
 
 
