@@ -9,8 +9,7 @@ from soak.memory import Memory
 from soak.run import Soak
 from soak.script import Fault, draw
 
-_SEED = 6
-"""One whose first stroke kills the operator: a quick machine is done before later ones."""
+_SEED = 1
 _JOBS = 20
 
 
@@ -19,5 +18,8 @@ def test_no_invariant_breaks_while_jobs_suffer_all_kinds_of_faults(tmp_path: Pat
     with cluster_required():
         figures = asyncio.run(soak.play())
     assert figures.stories == _JOBS
-    assert figures.struck[Fault.OPERATOR_KILLED]
+    assert sum(figures.checks.values()) > 1000
+    assert sum(figures.struck.values()), (
+        "a quick machine is done before all strokes have fallen, but not before the first"
+    )
     tell(f"{_JOBS} jobs, {figures.pods} pods, {sum(figures.checks.values())} checks in {figures.seconds:.0f} s")
