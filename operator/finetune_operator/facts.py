@@ -27,25 +27,26 @@ class Hang:
 
 def hang_of(told: str) -> Hang:
     """Return fact `hang`; one that says nothing for what is not told."""
-    document = _fact(told, "hang")
+    document = fact(told, "hang")
     found = document if isinstance(document, dict) else {}
-    beats = _count(found.get("beats"), _MOST_BEATS)
+    beats = count(found.get("beats"), _MOST_BEATS)
     return Hang(frozen=found.get("frozen") is True, beats=_MOST_BEATS if beats is None else beats)
 
 
 def suspects_of(told: str) -> tuple[int, ...]:
     """Return fact `suspects`: the ranks of nodes, within the attempt, on which a preflight failed."""
-    listed = _fact(told, "suspects")
-    ranks = [_count(one, MOST_RANKS) for one in listed[:MOST_RANKS]] if isinstance(listed, list) else []
+    listed = fact(told, "suspects")
+    ranks = [count(one, MOST_RANKS) for one in listed[:MOST_RANKS]] if isinstance(listed, list) else []
     return tuple(dict.fromkeys(rank for rank in ranks if rank is not None))
 
 
 def claimed_attempt_of(told: str) -> int | None:
     """Return fact `claimedAttempt`: the newest attempt of this job that has claimed the output."""
-    return _count(_fact(told, "claimedAttempt"), MOST_CLAIM)
+    return count(fact(told, "claimedAttempt"), MOST_CLAIM)
 
 
-def _fact(told: str, name: str) -> Any:
+def fact(told: str, name: str) -> Any:
+    """Return what stands under a name beside a termination message, whatever it is; None for nothing."""
     try:
         document = json.loads(told) if told else None
     except (ValueError, RecursionError):
@@ -53,6 +54,7 @@ def _fact(told: str, name: str) -> Any:
     return document.get(name) if isinstance(document, dict) else None
 
 
-def _count(value: object, most: int) -> int | None:
+def count(value: object, most: int) -> int | None:
+    """Return a whole number from 0 up to below `most`, or None for anything else."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and 0 <= value < most else None  # type: ignore[operator,return-value]

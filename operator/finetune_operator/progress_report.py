@@ -1,13 +1,15 @@
 """How far rank 0 says its run is, by the names of /progress; as it comes from a pod, none of it is taken on trust."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from finetune_api.status import ProgressStatus
+from finetune_operator.facts import count, fact
+
+_MOST_STEPS: Final = 2**53
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,10 @@ def progress_of(document: Mapping[str, Any]) -> ProgressStatus:
 
 def first_step_of(document: Mapping[str, Any]) -> int | None:
     """Return the step after which the attempt began, when it tells a plausible one."""
-    first = document.get("firstStep")
-    return first if isinstance(first, int) and not isinstance(first, bool) and 0 <= first < 2**53 else None
+    return count(document.get("firstStep"), _MOST_STEPS)
 
 
 def last_words_of(told: str) -> LastWords | None:
     """Return `progress` of a termination message, or None when it holds none."""
-    try:
-        document = json.loads(told)["progress"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+    document = fact(told, "progress")
     return LastWords(progress_of(document), first_step_of(document)) if isinstance(document, dict) else None

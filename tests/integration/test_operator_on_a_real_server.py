@@ -19,6 +19,7 @@ from cluster.waiting import wait_until
 from finetune_api.outcomes import Outcome, TerminationMessage
 from support.operator_jobs import inline_job, job
 from support.ports import free_port
+from support.results_claim import provide_results
 
 NewNamespace = Callable[[ControlPlane], str]
 
@@ -30,7 +31,7 @@ class Team:
         self.server, self.namespace = plane.rest(), namespace
         self.jobs = f"/apis/finetune.dev/v1alpha1/namespaces/{namespace}/finetunejobs"
         self.core = f"/api/v1/namespaces/{namespace}"
-        self._provide_volume()
+        provide_results(self.server, self.namespace)
         self.server.send("POST", "/api/v1/nodes", SimulatedNode(f"{namespace}-node").body()).accepted()
 
     def apply(self, manifest: Body) -> None:
@@ -53,18 +54,6 @@ class Team:
         patch = {"metadata": {"annotations": annotations}}
         path = f"{self.core}/pods/{pod}"
         self.server.send("PATCH", path, patch, "application/merge-patch+json").accepted()
-
-    def _provide_volume(self) -> None:
-        named = {"metadata": {"name": self.namespace}}
-        size = {"storage": "1Gi"}
-        claimed = {"namespace": self.namespace, "name": "results"}
-        volume = {"capacity": size, "accessModes": ["ReadWriteMany"], "storageClassName": "",
-                  "hostPath": {"path": "/nowhere"}, "claimRef": claimed}  # fmt: skip
-        self.server.send("POST", "/api/v1/persistentvolumes", {**named, "spec": volume}).accepted()
-        claim = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": self.namespace,
-                 "resources": {"requests": size}}  # fmt: skip
-        body = {"metadata": {"name": "results"}, "spec": claim}
-        self.server.send("POST", f"{self.core}/persistentvolumeclaims", body).accepted()
 
 
 @contextlib.contextmanager

@@ -11,12 +11,10 @@ _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
 @dataclass
-class Pod:
-    """One pod, as long as it exists."""
+class _Thing:
+    """An object, as long as it exists."""
 
     body: Body
-    lost: bool = False
-    """Its node was not ready at some time while it was on it."""
 
     @property
     def name(self) -> str:
@@ -27,6 +25,14 @@ class Pod:
     def uid(self) -> str:
         """Its uid."""
         return str(self.body["metadata"]["uid"])
+
+
+@dataclass
+class Pod(_Thing):
+    """One pod, as long as it exists."""
+
+    lost: bool = False
+    """Its node was not ready at some time while it was on it."""
 
     @property
     def job_uid(self) -> str:
@@ -67,21 +73,10 @@ class Pod:
 
 
 @dataclass
-class Job:
+class Job(_Thing):
     """One job, as long as it exists."""
 
-    body: Body
     gone: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self.body["metadata"]["name"])
-
-    @property
-    def uid(self) -> str:
-        """Its uid."""
-        return str(self.body["metadata"]["uid"])
 
     @property
     def deleting(self) -> bool:

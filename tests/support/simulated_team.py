@@ -20,6 +20,7 @@ from cluster.waiting import wait_until
 from finetune_api.names import ATTEMPT_LABEL, JOB_NAME_LABEL, JOB_UID_LABEL
 from finetune_api.outcomes import Outcome, TerminationMessage
 from support.operator_jobs import inline_job
+from support.results_claim import provide_results
 
 _MERGE: Final = "application/merge-patch+json"
 _LOOK: Final = 0.1
@@ -34,7 +35,7 @@ class Team:
         self.plane, self.namespace, self.server = plane, namespace, plane.rest()
         self.jobs = f"/apis/finetune.dev/v1alpha1/namespaces/{namespace}/finetunejobs"
         self.core = f"/api/v1/namespaces/{namespace}"
-        self._provide_volume()
+        provide_results(self.server, self.namespace)
         self.node = f"{namespace}-node"
         node = SimulatedNode(self.node).body()
         node["status"]["conditions"] = _ready()
@@ -87,18 +88,6 @@ class Team:
     def suspend(self, job: str, value: bool) -> None:
         """Somebody suspends a job, or has it go on."""
         self.server.send("PATCH", f"{self.jobs}/{job}", {"spec": {"runPolicy": {"suspend": value}}}, _MERGE).accepted()
-
-    def _provide_volume(self) -> None:
-        named = {"metadata": {"name": self.namespace}}
-        size = {"storage": "1Gi"}
-        claimed = {"namespace": self.namespace, "name": "results"}
-        volume = {"capacity": size, "accessModes": ["ReadWriteMany"], "storageClassName": "",
-                  "hostPath": {"path": "/nowhere"}, "claimRef": claimed}  # fmt: skip
-        self.server.send("POST", "/api/v1/persistentvolumes", {**named, "spec": volume}).accepted()
-        claim = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": self.namespace,
-                 "resources": {"requests": size}}  # fmt: skip
-        body = {"metadata": {"name": "results"}, "spec": claim}
-        self.server.send("POST", f"{self.core}/persistentvolumeclaims", body).accepted()
 
 
 Blow = Callable[[Team, str, list[Body]], None]

@@ -1,7 +1,6 @@
 """Which checkpoints a reader may trust, and from which of them a new attempt goes on."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,38 +9,11 @@ from hypothesis import strategies as st
 from finetune_trainer.checkpoint.chain import newest_checkpoint, trusted
 from finetune_trainer.checkpoint.claims import Claim, claim, decide, read_claims
 from finetune_trainer.checkpoint.manifest import (
-    Identity,
-    Manifest,
     checkpoint_name,
     complete_checkpoints,
     parse_name,
 )
-
-IDENTITY = Identity("model", "dataset", {"global_train_batch_size": 8, "train_loader.dataset.shuffle_seed": 0})
-
-
-def manifest(step: int, attempt: int, **changes: Any) -> Manifest:
-    fields: dict[str, Any] = {
-        "step": step,
-        "samples": 8 * step,
-        "attempt": attempt,
-        "uid": "job",
-        "world_size": 1,
-        "microbatch": None,
-        "config_sha256": "0" * 64,
-        "identity": IDENTITY,
-        "weights_only": False,
-        "loss_scale": {"value": 1.0},
-        "files": {"__0_0.distcp": {"bytes": 3, "sha256": "x"}},
-    }
-    return Manifest(**fields | changes)
-
-
-def commit(output: Path, step: int, attempt: int, **changes: Any) -> Path:
-    directory = output / "checkpoints" / checkpoint_name(step, attempt)
-    directory.mkdir(parents=True)
-    manifest(step, attempt, **changes).write(directory)
-    return directory
+from support.manifests import commit
 
 
 def newest(output: Path) -> str | None:

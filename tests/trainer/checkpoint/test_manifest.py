@@ -11,7 +11,6 @@ from finetune_api.errors import ConfigInvalid, Retryable
 from finetune_trainer.checkpoint.manifest import (
     DamagedManifest,
     Identity,
-    Manifest,
     check_identity,
     checkpoint_name,
     checksum,
@@ -20,32 +19,7 @@ from finetune_trainer.checkpoint.manifest import (
     parse_name,
     read_manifest,
 )
-
-IDENTITY = Identity("model", "dataset", {"global_train_batch_size": 8, "train_loader.dataset.shuffle_seed": 0})
-
-
-def manifest(step: int, attempt: int, **changes: Any) -> Manifest:
-    fields: dict[str, Any] = {
-        "step": step,
-        "samples": 8 * step,
-        "attempt": attempt,
-        "uid": "job",
-        "world_size": 1,
-        "microbatch": None,
-        "config_sha256": "0" * 64,
-        "identity": IDENTITY,
-        "weights_only": False,
-        "loss_scale": {"value": 1.0},
-        "files": {"__0_0.distcp": {"bytes": 3, "sha256": "x"}},
-    }
-    return Manifest(**fields | changes)
-
-
-def commit(output: Path, step: int, attempt: int, **changes: Any) -> Path:
-    directory = output / "checkpoints" / checkpoint_name(step, attempt)
-    directory.mkdir(parents=True)
-    manifest(step, attempt, **changes).write(directory)
-    return directory
+from support.manifests import IDENTITY, commit, manifest
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:

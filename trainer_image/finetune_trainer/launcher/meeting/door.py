@@ -64,9 +64,8 @@ class Door:
         else:
             try:
                 listener = listen(meeting.bind, meeting.port if meeting.peers else 0)
-            except (
-                OSError
-            ):  # taken by something else on this machine: then nobody can ask this node, and all else works
+            except OSError:
+                # Taken by something else on this machine: then nobody can ask this node, and all else works.
                 listener = listen(meeting.bind, 0)
         self._server = await asyncio.start_server(self._answer, sock=listener, limit=LINE_BYTES)
 
