@@ -96,7 +96,7 @@ class ControlPlane:
     def install(self, manifests: Path, kind: str = "-f") -> None:
         """Apply definitions of resources, or with `-k` a kustomization of them, and wait until they are served."""
         self.kubectl("apply", "--server-side", kind, manifests)
-        wait_until(lambda: all(map(_established, self._definitions(manifests, kind))))
+        wait_until(lambda: all(map(self._serves, self._definitions(manifests, kind))))
 
     def stop(self, name: str) -> None:
         """Kill one of the processes, as a machine that loses its power does."""
@@ -110,6 +110,15 @@ class ControlPlane:
         """Start again what ended by itself, as a kubelet would; from the main thread."""
         for name in [name for name, process in self.processes.items() if not process.alive]:
             self.start_again(name)
+
+    def _serves(self, definition: Body) -> bool:
+        """Established is not enough: for a moment more the server refuses lists while it fills its cache."""
+        if not _established(definition):
+            return False
+        spec, served = definition["spec"], self.rest()
+        versions = [version["name"] for version in spec["versions"] if version["served"]]
+        path = f"/apis/{spec['group']}/{{}}/{spec['names']['plural']}"
+        return all(served.answers(path.format(version)) for version in versions)
 
     def _definitions(self, manifests: Path, kind: str) -> list[Body]:
         found: Body = json.loads(self.kubectl("get", kind, manifests, "-o", "json"))

@@ -121,7 +121,11 @@ class Stage:
         await self.suspend(player.story.name, True)
         if victim is not None:
             await self._pods.end(victim, 1)
-        await self._ground.until(lambda: player.job.holds("Suspended"), f"{player.story.name}: suspension", _PATIENCE)
+
+        def at_rest() -> bool:
+            return player.job.holds("Suspended") or player.job.over is not None
+
+        await self._ground.until(at_rest, f"{player.story.name}: suspension", _PATIENCE)
         await asyncio.sleep(act.pause)
         await self.suspend(player.story.name, False)
 

@@ -11,13 +11,16 @@ from soak.happenings import Body
 from soak.invariants import Breach
 from soak.scene import Job, Pod
 from soak.script import Act, Ending, Kind, Story
-from soak.verdicts import CANCELLED, LOST, End, Ledger, Ruling, ruling_of
+from soak.verdicts import CANCELLED, FAILURE, LOST, SUSPENDED, End, Ledger, Ruling, ruling_of
 
 PATIENCE: Final = 180.0
 """Seconds for anything that has to come."""
 _OPEN: Final = frozenset({Kind.RESTART_BUDGET, Kind.RESIZE, Kind.RECREATE_JOB, Kind.DELETE_JOB})
 """Acts that end no attempt by themselves."""
 _RESIZED: Final = Ruling(CANCELLED)
+_ECHOED: Final = Ruling(FAILURE, frozenset({"PeerLost"}))
+_SUSPENDED: Final = Ruling(SUSPENDED)
+_CRASHED: Final = Ruling(FAILURE, frozenset({"Crashed"}))
 _MISTAKE: Final = End("Failed", frozenset({"ConfigInvalid"}))
 _LATE: Final = End("Failed", frozenset({"DeadlineExceeded"}))
 
@@ -39,6 +42,8 @@ class Player:
     """What must be told of the attempts to which something was done."""
     settled: int = -1
     """The newest attempt whose end was told and is right."""
+    put_off: set[int] = field(default_factory=set)
+    """Attempts told to have crashed in a suspension, so that the one after them must wait for its end."""
     prepared: set[str] = field(default_factory=set)
     """Uids of pods that prepare to which something was done."""
     resized: bool = False
@@ -88,6 +93,7 @@ class Player:
 
         await self._until(found, "the job")
         self.ledger, self.settled, self.rulings, self.steps = Ledger(self.story.max_restarts), -1, {}, 0
+        self.put_off = set()
 
     # Whose turn it is
 
@@ -157,22 +163,34 @@ class Player:
     def _settle(self, attempt: Body) -> None:
         number, outcome, reason = int(attempt["number"]), str(attempt["outcome"]), str(attempt.get("reason"))
         allowed, checkpoint = self._allowed(number)
+        if number - 1 in self.put_off and not attempt.get("runningTime"):
+            allowed = [_SUSPENDED]
         if not any(one.fits(outcome, reason) for one in allowed):
             raise Untrue(f"attempt {number} is told to have ended as {outcome}/{reason}; true is {_or(allowed)}")
+        if self._is_suspended(number) and outcome == FAILURE:
+            self.put_off.add(number)
         self.ledger.attempt_ended(outcome, reason, checkpoint=checkpoint)
         self.settled, self.resized = number, self.resized and outcome != CANCELLED
 
     def _allowed(self, number: int) -> tuple[list[Ruling], bool]:
+        place = (self.uid, number)
         if number in self.rulings:
             ruling, act = self.rulings[number]
-            late = [Ruling("Failure", frozenset({"PeerLost"}))] if (self.uid, number) in self.stage.late_causes else []
-            return [ruling, *late], act.checkpoint
-        allowed = [LOST] if (self.uid, number) in self.ground.scene.lost else []
+            late = [_ECHOED] if place in self.stage.late_causes else []
+            # Nobody had asked it to leave yet, so it did not end because of that; whether the operator read it in
+            # time is up to chance.
+            crashed = [_CRASHED] if self._is_suspended(number) and place in self.ground.scene.died else []
+            return [ruling, *late, *crashed], act.checkpoint
+        allowed = [LOST] if place in self.ground.scene.lost else []
         if self.resized:
             allowed.append(_RESIZED)
         if self.story.ending is not Ending.RUN:
             allowed.append(Ruling(CANCELLED, frozenset({"DeadlineExceeded"})))
         return allowed, True
+
+    def _is_suspended(self, number: int) -> bool:
+        _, act = self.rulings.get(number, (None, None))
+        return act is not None and act.kind is Kind.SUSPEND_CRASH
 
     def _check_end(self) -> None:
         wanted = {Ending.CONFIG_MISTAKE: _MISTAKE, Ending.UNPLACEABLE: _LATE}.get(self.story.ending)

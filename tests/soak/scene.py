@@ -130,6 +130,8 @@ class Scene:
     """Nodes that are not ready, out of service or gone."""
     lost: set[tuple[str, int | None]] = field(default_factory=set)
     """Attempts, by uid of the job and number, of which a pod was on such a node before it had ended."""
+    died: set[tuple[str, int | None]] = field(default_factory=set)
+    """Attempts of which a pod had ended while none was asked to leave."""
     _by_job: dict[str, dict[str, Pod]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, one: Happening) -> None:
@@ -164,6 +166,8 @@ class Scene:
         pod.body = one.body
         if pod.node in self.down:
             self._lose(pod)
+        if pod.over and not any(peer.leaving for peer in self.pods_of(pod.job_uid, pod.attempt)):
+            self.died.add((pod.job_uid, pod.attempt))
 
     def _job(self, one: Happening) -> None:
         job = self.jobs.setdefault(one.body["metadata"]["uid"], Job(one.body))

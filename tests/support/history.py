@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import TOO_MANY_REQUESTS
 from pathlib import Path
 from typing import Any
 
 from finetune_api.names import place_of
 from finetune_api.status import JobStatus
-from finetune_operator.cluster.client import Client, Unreachable
+from finetune_operator.cluster.client import ApiError, Client, Unreachable
 from finetune_operator.cluster.resources import FINETUNE_JOBS, PODS, Resource
 
 Body = dict[str, Any]
@@ -107,15 +108,19 @@ def watched(kubeconfig: Path, namespace: str) -> Iterator[History]:
 
 
 async def _follow(client: Client, resource: Resource, namespace: str, history: History) -> None:
-    listing = await client.list(resource, namespace)
-    since = listing.resource_version
+    since: str | None = None
     while True:
         try:
+            since = since or (await client.list(resource, namespace)).resource_version
             async for change, body in client.watch(resource, namespace, resource_version=since):
                 since = body["metadata"]["resourceVersion"]
                 history.happenings.append(Happening(int(since), change, body))
         except Unreachable:
             await asyncio.sleep(0.1)  # it goes on where it broke off
+        except ApiError as error:
+            if error.code != TOO_MANY_REQUESTS:
+                raise
+            await asyncio.sleep(error.retry_after or 0.5)  # the server still fills its cache
 
 
 def _place(body: Body) -> int | None:
