@@ -88,6 +88,8 @@ def ends_are_recorded_first(checker: Checker, one: Happening) -> Iterator[str]:
     first = known is not None and not known.leaving and (pod.leaving or one.gone)
     if not first or pod.uid in checker.taken or job is None or job.deleting or job.over:
         return
+    if pod.disrupted:
+        return
     if one.gone and known is not None and known.node in checker.scene.down:
         return  # the cluster itself clears what was on a node that is no more
     if pod.attempt is not None:

@@ -109,7 +109,7 @@ class Soak:
         operator = Operator(plane, self._memory.directory, settings, self._package)
         pods = Pods(api, self._checker.scene, self._script.seed)
         voices = Voices(self._checker.scene, {story.name: story.voice for story in self._script.stories})
-        strokes = Strokes(plane, operator, api, self._ground, pods, self._checker.taken)
+        strokes = Strokes(plane, operator, api, self._ground, pods)
         stage = Stage(api, pods, self._ground, self._checker.taken)
         operator.start()
         try:

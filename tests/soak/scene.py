@@ -71,6 +71,12 @@ class Pod(_Thing):
         """Whether it was asked to go."""
         return "deletionTimestamp" in self.body["metadata"]
 
+    @property
+    def disrupted(self) -> bool:
+        """Whether Kubernetes says that it takes the pod away; for a taint by its name, so perhaps the wrong one."""
+        conditions = self.body.get("status", {}).get("conditions") or []
+        return any(one["type"] == "DisruptionTarget" and one["status"] == "True" for one in conditions)
+
 
 @dataclass
 class Job(_Thing):

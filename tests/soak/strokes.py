@@ -31,11 +31,9 @@ def node_named(number: int) -> str:
 class Strokes:
     """Strikes as the script says, until it is cancelled."""
 
-    def __init__(
-        self, plane: ControlPlane, operator: Operator, api: Api, ground: Ground, pods: Pods, taken: set[str]
-    ) -> None:
+    def __init__(self, plane: ControlPlane, operator: Operator, api: Api, ground: Ground, pods: Pods) -> None:
         self._plane, self._operator, self._api = plane, operator, api
-        self._ground, self._pods, self._taken = ground, pods, taken
+        self._ground, self._pods = ground, pods
         self.struck: Counter[Fault] = Counter()
         self._clock = 0.0
 
@@ -94,7 +92,6 @@ class Strokes:
             return
         spec: Body = {}
         if fault is Fault.NODE_OUT_OF_SERVICE:  # Kubernetes itself takes away what does not tolerate this
-            self._taken |= {pod.uid for pod in self._ground.scene.pods.values() if pod.node == node}
             spec = {"spec": {"taints": [_OUT]}}
         await self._api.patch(path, {"metadata": {"annotations": {HOLD: "down"}}, **spec})
         await self._api.patch(f"{path}/status", {"status": {"conditions": [_not_ready()]}})

@@ -11,7 +11,7 @@ from finetune_api.names import ATTEMPT_LABEL, JOB_UID_LABEL, MANAGER
 from finetune_api.reasons import ConditionType
 from finetune_api.status import JobStatus, condition_of, is_terminal
 from finetune_operator.decision import Plan
-from finetune_operator.policies.restart import DISRUPTIONS
+from finetune_operator.policies.ending import DISRUPTIONS
 from support.attempt_laws import ATTEMPT_LAWS
 from support.fake_cluster import Body, FakeCluster
 from support.plan_case import Case, Law, LawBroken

@@ -1,14 +1,19 @@
 """How attempts and jobs end in the status; terminal is terminal."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from finetune_api.reasons import ALREADY_COMPLETE, AttemptOutcome, ConditionType
-from finetune_api.status import AttemptStatus, FailureStatus, OutputsStatus
+from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus, FailureStatus, OutputsStatus
 from finetune_operator.attempts import RESIZED, UNPLACEABLE
 from finetune_operator.children.volumes import OUTPUT
 from finetune_operator.policies.progress import own_progress
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
+
+DISRUPTIONS: Final = frozenset({AttemptOutcome.DISRUPTION, AttemptOutcome.NODE_LOSS})
+"""What leaves the budget untouched, but may not go on for ever."""
 
 
 def end_attempt(view: View, outcome: AttemptOutcome, reason: str, message: str) -> View:
@@ -40,20 +45,39 @@ def given_up(attempt: AttemptStatus) -> bool:
     return attempt.outcome is AttemptOutcome.CANCELLED and attempt.reason in (RESIZED, UNPLACEABLE)
 
 
-def fruitless_attempts(view: View, *, only: frozenset[AttemptOutcome] | None = None) -> int:
-    """Count the newest attempts in a row that ended without a new checkpoint, as one of `only` if that is given.
+def fruitless_attempts(view: View) -> int:
+    """Count the newest attempts in a row that ended without a new checkpoint.
 
-    Those that were given up for want of room, or for another number of nodes, say nothing; pods that waited in vain for
-    a peer make the next attempt wait longer, but are no disruption: how long a job may be pending is its own to say.
+    Those that were given up for want of room, or for another number of nodes, say nothing.
     """
     count = 0
     for attempt in reversed(view.status.attempts):
-        silent = given_up(attempt) if only is None else attempt.outcome is AttemptOutcome.CANCELLED
-        if attempt.outcome is None or (silent and not advanced(attempt)):
-            continue
-        if advanced(attempt) or (only is not None and attempt.outcome not in only):
+        if advanced(attempt):
             break
-        count += 1
+        count += attempt.outcome is not None and not given_up(attempt)
+    return count
+
+
+def fruitless_disruptions(view: View) -> int:
+    """Count the newest disruptions in a row without a new checkpoint, however long ago they began."""
+    return _disruptions(view.status.earlier_disruptions, view.status.attempts)
+
+
+def with_another(view: View, attempt: AttemptStatus) -> View:
+    """Add an attempt; of the one that is no longer listed for it, what it says of disruptions is kept."""
+    attempts = (*view.status.attempts, attempt)
+    earlier = _disruptions(view.status.earlier_disruptions, attempts[:-ATTEMPTS_KEPT])
+    return view.report(attempts=attempts[-ATTEMPTS_KEPT:], earlier_disruptions=earlier)
+
+
+def _disruptions(count: int, attempts: Sequence[AttemptStatus]) -> int:
+    """Pods that waited in vain for a peer are no disruption: how long a job may be pending is its own to say."""
+    for attempt in attempts:
+        silent = attempt.outcome in (None, AttemptOutcome.CANCELLED)
+        if advanced(attempt) or not (silent or attempt.outcome in DISRUPTIONS):
+            count = 0
+        elif not silent:
+            count += 1
     return count
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
-from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus
+from finetune_api.status import AttemptStatus
 from finetune_operator.children.gang import gang_of
 from finetune_operator.children.training_pods import Terms, build_training_pods
 from finetune_operator.decision import Body, Deletion
@@ -11,7 +11,7 @@ from finetune_operator.facts import MOST_CLAIM
 from finetune_operator.policies.avoidance import nodes_to_avoid
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.policies.elastic import next_nodes
-from finetune_operator.policies.ending import fail, fruitless_attempts, given_up
+from finetune_operator.policies.ending import fail, fruitless_attempts, given_up, with_another
 from finetune_operator.policies.grace import grace_of, next_grace
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.waiting import say_waiting, wait_for_code
@@ -35,7 +35,7 @@ def begin(view: View, *, nodes: int | None = None, avoided: tuple[str, ...] | No
         avoided_nodes=(nodes_to_avoid(view) if avoided is None else avoided) or None,
         first_step=first_step if last else 0,
     )
-    return view.report(attempts=(*view.status.attempts, attempt)[-ATTEMPTS_KEPT:])
+    return with_another(view, attempt)
 
 
 def _number(view: View, claimed: int) -> int:

@@ -4,17 +4,15 @@ from typing import Final
 
 from finetune_api.causes import Kind
 from finetune_api.reasons import COUNTED, AttemptOutcome, ConditionType
-from finetune_api.status import ATTEMPTS_KEPT, FailureStatus
+from finetune_api.status import FailureStatus
 from finetune_operator.attempts import SUPERSEDED, SUSPENDING, Verdict, judge
 from finetune_operator.facts import claimed_attempt_of
 from finetune_operator.policies.avoidance import nodes_to_avoid
-from finetune_operator.policies.ending import complete, end_attempt, fail, fruitless_attempts
+from finetune_operator.policies.ending import DISRUPTIONS, complete, end_attempt, fail, fruitless_disruptions
 from finetune_operator.policies.launch import begin
 from finetune_operator.policies.progress import stepped_in
 from finetune_operator.view import View, amended
 
-DISRUPTIONS: Final = frozenset({AttemptOutcome.DISRUPTION, AttemptOutcome.NODE_LOSS})
-"""What leaves the budget untouched, but may not go on for ever."""
 _OWN: Final = frozenset({AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED})
 """Ends that are no failure of anything."""
 _DECISIVE: Final = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.USER_FAILURE})
@@ -53,8 +51,8 @@ def settle(view: View, verdict: Verdict) -> View:
         if view.status.restarts >= view.spec.run_policy.max_restarts:
             return fail(view, "RestartsExhausted", cause, restarts=view.status.restarts, message=verdict.message)
         view = view.report(restarts=view.status.restarts + 1)
-    fruitless = fruitless_attempts(view, only=DISRUPTIONS)
-    if outcome in DISRUPTIONS and fruitless >= min(view.settings.fruitless_disruptions, ATTEMPTS_KEPT):
+    fruitless = fruitless_disruptions(view)
+    if outcome in DISRUPTIONS and fruitless >= view.settings.fruitless_disruptions:
         return fail(view, "NoProgress", cause, count=fruitless, message=verdict.message)
     return _again(view, verdict)
 
