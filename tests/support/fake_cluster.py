@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,10 @@ class FakeCluster:
         self.code: Body | None = {"metadata": {"name": "code"}, "data": {"preprocessing.py": "x = 1"}}
         self.watches_nodes = True
         self.refusals: tuple[Refusal, ...] = ()
+        self.full = False
+        """Whether a quota refuses every new pod."""
+        self.made: Counter[str] = Counter()
+        """How often something of each name was created."""
         self.missing: tuple[Missing, ...] = ()
         self.progress: ProgressStatus | None = None
         self.first_step: int | None = None
@@ -210,6 +215,9 @@ class FakeCluster:
             if body["kind"] == "PodGroup":  # 409, which says that it is there
                 return
             raise AssertionError(f"{key} exists already")
+        if self.full and body["kind"] == "Pod":
+            return self.refuse(403, "exceeded quota: compute", name=key[1])
+        self.made[key[1]] += 1
         self._uids += 1
         made = copy.deepcopy(body)
         made["metadata"] |= {"uid": f"uid-{self._uids}", "creationTimestamp": written(self.now)}

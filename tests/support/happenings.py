@@ -206,6 +206,14 @@ def _work(cluster: FakeCluster, number: int) -> None:
         cluster.end(pod, Outcome.SUCCEEDED)
 
 
+def _fill(cluster: FakeCluster, number: int) -> None:
+    """A quota is used up, or has room again; meanwhile what was to be replaced is gone."""
+    cluster.full = not cluster.full
+    cluster.reconcile()
+    cluster.kubelet()
+    cluster.wait(31)
+
+
 def _forget(cluster: FakeCluster, number: int) -> None:
     """Now and then a job loses its status, as when it is restored from a backup while its pods run."""
     if number > 8:
@@ -237,7 +245,18 @@ def _settle_down(cluster: FakeCluster) -> None:
 HAPPENINGS: tuple[Happening, ...] = (
     *(_start_all, _start_one, _finish, _finish_one, _fail, _crash, _reject, _evict, _vanish, _kubelet, _node),
     *(_wait, _suspend, _edit, _hold_up, _refuse, _code, _delete_job, _work, _work, _mount, _silence, _resize),
-    *(_hang, _preflight, _supersede, _no_room, _lose_for_good, _slow_save, _resize_running, _stop_by_kueue, _no_room),
+    *(
+        _fill,
+        _hang,
+        _preflight,
+        _supersede,
+        _no_room,
+        _lose_for_good,
+        _slow_save,
+        _resize_running,
+        _stop_by_kueue,
+        _no_room,
+    ),
     # What makes runs go on is needed more often than what ends them.
     *(_start_all, _start_all, _kubelet, _kubelet, _wait, _break, _break, _break),
 )

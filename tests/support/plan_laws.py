@@ -143,7 +143,8 @@ def deletions_name_what_was_seen(case: Case) -> Iterator[str]:
 def applied_is_done(case: Case) -> Iterator[str]:
     """Planning after applying a plan is a no-op, unless the plan only recorded what the next one acts on."""
     forced = any(deletion.grace == 0 for deletion in case.decided.delete)
-    if not case.decided.acts or case.decided.requeue_after == 0 or forced:
+    refused = case.cluster.full and any(body["kind"] == "Pod" for body in case.decided.create)
+    if not case.decided.acts or case.decided.requeue_after == 0 or forced or refused:
         return
     case.seen["applied_is_done"] += 1
     other = copy.deepcopy(case.cluster)
@@ -200,6 +201,8 @@ def preparing_is_bounded(case: Case) -> Iterator[str]:
             yield f"prepares again and counts {tries}"
     if after.prepare_disruptions > case.cluster.settings.fruitless_disruptions:
         yield f"goes on after {after.prepare_disruptions} disruptions"
+    if after.prepare_disruptions > case.cluster.made["arc-easy-prepare"]:
+        yield f"counts {after.prepare_disruptions} disruptions of {case.cluster.made['arc-easy-prepare']} pods"
 
 
 LAWS: tuple[Law, ...] = (

@@ -156,6 +156,9 @@ class JobStatus(StatusPart):
     prepare_retry_time: Timestamp | None = Field(
         default=None, description="When the pod that prepares was last found to need another in its place."
     )
+    prepare_ended_uid: Word | None = Field(
+        default=None, description="The pod that prepares whose end was last recorded."
+    )
     active_seconds: Number = Field(
         default=0, description="Running time of all ended attempts; runPolicy.activeDeadlineSeconds bounds it."
     )

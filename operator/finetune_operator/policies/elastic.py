@@ -10,9 +10,9 @@ def next_nodes(view: View) -> int:
     the next smaller one that can, and where there is none, that of the last attempt.
     """
     wanted, last = view.spec.nodes, view.attempt
-    if view.spec.elastic is None or last is None:
+    if view.spec.elastic is None:
         return wanted
-    return fitting_nodes(view, wanted) or last.nodes
+    return fitting_nodes(view, wanted) or (last.nodes if last else wanted)
 
 
 def fitting_nodes(view: View, most: int) -> int | None:

@@ -26,7 +26,7 @@ def prepare(view: View) -> View:
         return _told(view)
     if is_true(view.status.conditions, ConditionType.DATASET_PREPARED):
         return view
-    pod = view.observed.prepare_pod
+    pod = _pod(view)
     if pod is not None and pod.succeeded:
         return _succeeded(view, pod)
     if is_retrying(view):
@@ -36,6 +36,12 @@ def prepare(view: View) -> View:
     if pod.terminal or view.observed.lost(pod):
         return _failed(view, pod)
     return say_waiting(view, ConditionType.DATASET_PREPARED, [pod], "Preparing", complete=True, pod=pod.name).stop()
+
+
+def _pod(view: View) -> SeenPod | None:
+    """The pod that prepares. What is remembered of one that is gone is no news once its end is recorded."""
+    pod = view.observed.prepare_pod
+    return None if pod is not None and pod.gone and pod.uid == view.status.prepare_ended_uid else pod
 
 
 def _succeeded(view: View, pod: SeenPod) -> View:
@@ -61,6 +67,12 @@ def _prepared(view: View, dataset: DatasetStatus | None) -> View:
     known = dataset or DatasetStatus()
     facts = {key: "?" if (value := getattr(known, key)) is None else value for key in ("rows", "tokens", "dropped")}
     return view.report(dataset=dataset).say(ConditionType.DATASET_PREPARED, "Prepared", **facts)
+
+
+def noted_end(view: View) -> View:
+    """Record of which pod that prepares the end is known: its successor has its name, and may be long in coming."""
+    pod = view.observed.prepare_pod
+    return view.report(prepare_ended_uid=pod.uid) if pod is not None and pod.uid else view
 
 
 def is_retrying(view: View) -> bool:
@@ -102,7 +114,7 @@ def _disrupted(view: View, cause: FailureStatus) -> View:
 
 
 def _retrying(view: View, message: str) -> View:
-    view = view.report(prepare_retry_time=view.now)
+    view = noted_end(view).report(prepare_retry_time=view.now)
     return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=message).again_after(0).stop()
 
 

@@ -5,7 +5,7 @@ from finetune_api.status import condition_of, is_true
 from finetune_operator.attempts import SUSPENDING
 from finetune_operator.policies.ending import end_attempt
 from finetune_operator.policies.obstacles import unstalled
-from finetune_operator.policies.prepare import RETRYING
+from finetune_operator.policies.prepare import RETRYING, noted_end
 from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.restart import decisive, settle
@@ -87,7 +87,7 @@ def _put_off(view: View) -> View:
     preparing = condition_of(view.status.conditions, ConditionType.DATASET_PREPARED)
     if preparing is None or preparing.status == "True" or preparing.reason == RETRYING:
         return view
-    return view.say(ConditionType.DATASET_PREPARED, RETRYING, message="the job was suspended meanwhile.")
+    return noted_end(view).say(ConditionType.DATASET_PREPARED, RETRYING, message="the job was suspended meanwhile.")
 
 
 def _suspended(view: View) -> View:

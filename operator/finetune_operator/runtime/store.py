@@ -88,7 +88,7 @@ class Store:
         metadata = body["metadata"]
         place, uid = _place(body), metadata.get("uid")
         known = self._objects.get(place)
-        if uid in self._removed or (known is not None and _same(known, uid) and not _newer(body, known)):
+        if uid in self._removed or (known is not None and not _newer(body, known)):
             return []
         replaced = [self._take(place)] if known is not None and not _same(known, uid) else []
         after = self.slim(body)

@@ -29,3 +29,12 @@ def test_when_no_number_fits_the_last_one_stays() -> None:
     failed_over(cluster)
     running(cluster)
     assert cluster.status.attempts[-1].nodes == 2
+
+
+def test_a_number_that_is_changed_before_the_first_attempt_fits_as_well() -> None:
+    cluster = FakeCluster(inline_job(elastic={"minNodes": 1, "maxNodes": 4}, runPolicy={"suspend": True}))
+    cluster.settle()
+    cluster.job["spec"]["nodes"] = 3
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert cluster.status.attempts[-1].nodes == 2

@@ -1,5 +1,7 @@
 """The prepare pod: its end decides whether training starts."""
 
+import pytest
+
 from finetune_api.outcomes import Outcome
 from finetune_api.reasons import ConditionType, State
 from finetune_api.status import condition_of
@@ -79,6 +81,27 @@ def test_a_pod_that_somebody_deletes_is_made_again_and_counted() -> None:
     cluster.remove(cluster.pod(PREPARE))
     cluster.settle()
     assert (cluster.names(), cluster.status.prepare_disruptions) == ([PREPARE], 1)
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_quota_that_refuses_the_next_pod_does_not_count_the_end_of_the_last_one_again(suspended: bool) -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=suspended)
+    cluster.full = True
+    if not suspended:
+        cluster.evict(cluster.pod(PREPARE))
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    cluster.edit(suspend=False)
+    for _ in range(8):
+        cluster.wait(60)
+        cluster.settle()
+    assert (cluster.names(), cluster.status.prepare_disruptions) == ([], not suspended)
+    cluster.full = False
+    cluster.wait(60)
+    cluster.settle()
+    assert (cluster.names(), reason(cluster)) == ([PREPARE], "Preparing")
 
 
 def test_suspending_is_no_disruption() -> None:

@@ -138,3 +138,10 @@ def test_after_a_list_the_store_holds_what_the_server_holds(story: list[tuple[st
             store.sync(list(server.values()), str(version))
             assert {body["metadata"]["uid"] for body in store} == {body["metadata"]["uid"] for body in server.values()}
             assert names(store) == sorted(server)
+
+
+def test_old_news_of_an_object_does_not_replace_the_one_that_has_its_name_now() -> None:
+    store = Store(slim_child)
+    store.sync([pod("a", 3, "second")], "4")
+    assert store.put(pod("a", 1, "first")) == []
+    assert [body["metadata"]["uid"] for body in store] == ["second"]
