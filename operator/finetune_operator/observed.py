@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from finetune_api.names import JOB_UID_LABEL
+from finetune_api.names import JOB_NAME_LABEL, JOB_UID_LABEL
 from finetune_api.status import DatasetStatus, JobStatus, ProgressStatus
 from finetune_operator.seen_pod import Raw, SeenPod, seen_pod
 
@@ -51,6 +51,8 @@ class SeenChild:
     name: str
     uid: str
     deleting: bool = False
+    orphaned: bool = False
+    """Its only owner is an earlier job of the same name, so it is Kubernetes' to collect."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def observe(job: SeenJob, around: Surroundings) -> Observed:
         pods=tuple(sorted((pod for pod in pods if pod.attempt is not None), key=_place)),
         prepare_pod=prepare,
         children=tuple(_child(body) for body in around.children if is_ours(body, job.uid)),
-        foreign=tuple(_child(body) for body in (*around.children, *around.pods) if not is_ours(body, job.uid)),
+        foreign=tuple(_foreign(body, job) for body in (*around.children, *around.pods) if not is_ours(body, job.uid)),
         nodes=None if around.nodes is None else {body["metadata"]["name"]: node_state(body) for body in around.nodes},
         code_sha256=None if around.code is None else content_hash(around.code),
         progress=around.progress,
@@ -220,6 +222,15 @@ def _child(body: Raw) -> SeenChild:
     return SeenChild(
         body.get("kind", "Pod"), metadata["name"], str(metadata.get("uid") or ""), "deletionTimestamp" in metadata
     )
+
+
+def _foreign(body: Raw, job: SeenJob) -> SeenChild:
+    metadata = body["metadata"]
+    labels = metadata.get("labels") or {}
+    owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or []}
+    # A name belongs to one job at a time, so the one of another uid is no more.
+    orphaned = labels.get(JOB_NAME_LABEL) == job.name and owners == {labels.get(JOB_UID_LABEL)}
+    return replace(_child(body), orphaned=orphaned)
 
 
 def is_ours(body: Raw, uid: str) -> bool:

@@ -13,11 +13,16 @@ from finetune_api.names import (
 )
 from finetune_api.reasons import ConditionType
 from finetune_api.status import JobStatus, condition_of
+from finetune_operator.decision import Deletion
 from finetune_operator.observed import Refusal
 from finetune_operator.view import View
 
 _FOREIGN_RETRY = 5.0
 """Seconds between looks at a name that another object holds; often it goes with a deleted job of the same name."""
+_RESULTS = "PersistentVolumeClaim"
+"""Never deleted by the operator."""
+_COLLECTED_WITHIN = 30.0
+"""Seconds that Kubernetes has for what a deleted job of the same name has left."""
 
 
 def obstacles(view: View) -> View:
@@ -29,7 +34,7 @@ def obstacles(view: View) -> View:
     foreign = next((child for child in view.observed.foreign if (child.kind, child.name) in names), None)
     if foreign is not None:
         view = view.say(ConditionType.STALLED, "ChildForeign", kind=foreign.kind, name=foreign.name)
-        return _blocked(view, _FOREIGN_RETRY)
+        return _blocked(_collecting(view), _FOREIGN_RETRY)
     retry = view.settings.timing.refusal_retry
     standing = [one for one in view.observed.refusals if not view.observed.exists(one.kind, one.name)]
     fresh = next((one for one in standing if view.since(one.at) < retry), None)
@@ -38,6 +43,19 @@ def obstacles(view: View) -> View:
     # While a create is tried again, what its refusal made of the job stands, or it would flap with every retry.
     left = max((2 * retry - view.since(one.at) for one in standing), default=0.0)
     return view.again_after(left) if left > 0 else unstalled(view)
+
+
+def _collecting(view: View) -> View:
+    """Delete what an earlier job of this name has left behind.
+
+    Kubernetes does that within seconds; but a job that is made again while the API server restarts can hide from its
+    garbage collector that the old one is gone, and then nobody ever would.
+    """
+    stalled = condition_of(view.status.conditions, ConditionType.STALLED)
+    if stalled is None or view.since(stalled.last_transition_time) < _COLLECTED_WITHIN:
+        return view
+    left = [child for child in view.observed.foreign if child.orphaned and not child.deleting]
+    return view.deleting([Deletion(one.kind, one.name, one.uid) for one in left if one.kind != _RESULTS])
 
 
 def refused(status: JobStatus) -> bool:

@@ -1,8 +1,11 @@
 """What is in the way is told, waited for, and forgotten once it is gone."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from finetune_api.names import JOB_UID_LABEL
+from finetune_api.names import JOB_NAME_LABEL, JOB_UID_LABEL
 from finetune_api.outcomes import Outcome
 from finetune_api.reasons import State
 from finetune_operator.observed import Surroundings, observe
@@ -27,6 +30,62 @@ def test_a_name_that_another_owner_holds_stalls_the_job_until_it_is_free() -> No
     del cluster.objects["Service", "arc-easy"]
     cluster.settle()
     assert state(cluster) == State.STARTING
+
+
+def left_behind(kind: str, name: str, **metadata: Any) -> dict[str, Any]:
+    """An object of an earlier job of the same name."""
+    labels = {JOB_NAME_LABEL: "arc-easy", JOB_UID_LABEL: "earlier"}
+    owners = [{"kind": "FinetuneJob", "name": "arc-easy", "uid": "earlier"}]
+    known = {"name": name, "uid": f"{kind}-{name}", "labels": labels, "ownerReferences": owners}
+    return {"kind": kind, "metadata": known | metadata, "status": {"phase": "Running"}, "spec": {}}
+
+
+def test_what_a_deleted_job_of_the_same_name_has_left_is_deleted_when_nobody_else_does() -> None:
+    cluster = FakeCluster(inline_job())
+    leftovers = [left_behind("ConfigMap", "arc-easy-config"), left_behind("Pod", "arc-easy-4-0")]
+    foreign = observe(cluster.seen_job(), Surroundings(children=leftovers[:1], pods=leftovers[1:]))
+
+    def deleted() -> list[str]:
+        decided = plan(cluster.seen_job(), foreign, cluster.now, cluster.settings)
+        cluster.apply(replace(decided, delete=()))
+        return [deletion.uid for deletion in decided.delete]
+
+    assert deleted() == []
+    cluster.wait(29)
+    assert deleted() == []
+    cluster.wait(1)
+    assert deleted() == ["ConfigMap-arc-easy-config", "Pod-arc-easy-4-0"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": {JOB_NAME_LABEL: "arc-easy"}},
+        {"labels": {}},
+        {"ownerReferences": []},
+        {"ownerReferences": [{"uid": "earlier"}, {"uid": "another"}]},
+        {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+    ],
+)
+def test_what_may_belong_to_anybody_is_never_deleted(changes: dict[str, Any]) -> None:
+    never_deleted(left_behind("ConfigMap", "arc-easy-config", **changes))
+
+
+def test_results_of_a_deleted_job_of_the_same_name_are_never_deleted() -> None:
+    in_the_way = left_behind("ConfigMap", "arc-easy-config", ownerReferences=[])
+    never_deleted(in_the_way, left_behind("PersistentVolumeClaim", "arc-easy-output"))
+
+
+def never_deleted(*left: dict[str, Any]) -> None:
+    """Whatever was left behind is told of, and touched by nobody."""
+    cluster = FakeCluster(inline_job())
+    found = Surroundings(children=left)
+    for _ in range(2):
+        decided = plan(cluster.seen_job(), observe(cluster.seen_job(), found), cluster.now, cluster.settings)
+        assert decided.delete == ()
+        cluster.apply(decided)
+        cluster.wait(60)
+    assert state(cluster) == State.STALLED
 
 
 def test_a_quota_is_waited_for_in_the_api_servers_words() -> None:
