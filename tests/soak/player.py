@@ -65,9 +65,6 @@ class Player:
     async def play(self) -> None:
         """Play to the end; raises Untrue or Overdue."""
         await self.create()
-        if self.story.born_suspended:
-            await self._until(lambda: self.job.holds("Suspended") or self.job.over is not None, "suspension")
-            await self.stage.suspend(self.story.name, False)
         while not self.deleted:
             await self._until(self._has_turn, "the next turn")
             for attempt in self._unsettled():
@@ -82,7 +79,7 @@ class Player:
                 await self._act(number)
 
     async def create(self) -> None:
-        """Create the job, and begin to keep its books."""
+        """Create the job, begin to keep its books, and have it go on if it was born suspended."""
         known = set(self.ground.scene.jobs)
         await self.stage.create(self.story)
 
@@ -94,6 +91,9 @@ class Player:
         await self._until(found, "the job")
         self.ledger, self.settled, self.rulings, self.steps = Ledger(self.story.max_restarts), -1, {}, 0
         self.put_off = set()
+        if self.story.born_suspended:
+            await self._until(lambda: self.job.holds("Suspended") or self.job.over is not None, "suspension")
+            await self.stage.suspend(self.story.name, False)
 
     # Whose turn it is
 
