@@ -38,10 +38,17 @@ class Ground:
             raise Overdue(f"{what} was not seen within {seconds:.0f} s") from None
 
     @asynccontextmanager
-    async def acting(self, nodes: Iterable[str], seconds: float) -> AsyncIterator[None]:
-        """Keep nodes from being lost while an act is played on them, and until its end is recorded."""
+    async def acting(self, nodes: Iterable[str], due: Callable[[], bool], seconds: float) -> AsyncIterator[None]:
+        """Keep nodes from being lost while an act is played on them, and until its end is recorded.
+
+        Nobody waits for them any longer than the act is `due`: one of them may have been lost for good.
+        """
         wanted = set(nodes)
-        await self.until(lambda: not any(self._closing[node] for node in wanted), "the end of a node's fault", seconds)
+
+        def free() -> bool:
+            return not due() or not any(self._closing[node] for node in wanted)
+
+        await self.until(free, f"the end of the faults of {sorted(wanted)}", seconds)
         self._busy.update(wanted)
         try:
             yield

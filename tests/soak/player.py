@@ -128,8 +128,12 @@ class Player:
         act = self._acts[0] if self._acts else Act(Kind.SUCCEED)
         await asyncio.sleep(act.after)
         nodes = {str(pod.node) for pod in self.ground.scene.pods_of(self.uid, number)}
-        async with self.ground.acting(nodes, PATIENCE):
-            if self._ready_attempt() != number:
+
+        def due() -> bool:
+            return self._ready_attempt() == number
+
+        async with self.ground.acting(nodes, due, PATIENCE):
+            if not due():
                 return  # it was lost meanwhile; what was to happen to it happens to the next one
             self._acts = self._acts[1:]
             if act.kind not in _OPEN:
@@ -142,8 +146,12 @@ class Player:
     async def _prepare(self, pod: Pod) -> None:
         act = self._preparing[0] if self._preparing else Act(Kind.SUCCEED)
         await asyncio.sleep(act.after)
-        async with self.ground.acting({str(pod.node)}, PATIENCE):
-            if not _trains(pod) or self._preparing_pod() is not pod:
+
+        def due() -> bool:
+            return _trains(pod) and self._preparing_pod() is pod
+
+        async with self.ground.acting({str(pod.node)}, due, PATIENCE):
+            if not due():
                 return
             self._preparing = self._preparing[1:]
             self.prepared.add(pod.uid)

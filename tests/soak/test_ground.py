@@ -8,6 +8,11 @@ from soak.ground import Ground, Overdue
 from soak.scene import Scene
 
 
+def always() -> bool:
+    """What was to be done still is."""
+    return True
+
+
 def test_a_node_is_lost_only_when_nobody_acts_on_it() -> None:
     async def story() -> list[str]:
         ground, told = Ground(Scene()), list[str]()
@@ -16,7 +21,7 @@ def test_a_node_is_lost_only_when_nobody_acts_on_it() -> None:
             async with ground.losing("a", 5):
                 told.append("lost")
 
-        async with ground.acting({"a"}, 5):
+        async with ground.acting({"a"}, always, 5):
             losing = asyncio.create_task(lose())
             await asyncio.sleep(0.01)
             told.append("acted")
@@ -30,13 +35,31 @@ def test_nobody_acts_on_a_node_that_is_lost() -> None:
     async def story() -> None:
         ground = Ground(Scene())
         async with ground.losing("a", 5):
-            async with ground.acting({"b"}, 5):
+            async with ground.acting({"b"}, always, 5):
                 pass
-            async with ground.acting({"a", "b"}, 0.01):
+            async with ground.acting({"a", "b"}, always, 0.01):
                 pass
 
-    with pytest.raises(Overdue, match="node's fault"):
+    with pytest.raises(Overdue, match="faults of"):
         asyncio.run(story())
+
+
+def test_nobody_waits_for_a_lost_node_once_nothing_is_to_be_done_on_it() -> None:
+    async def story() -> bool:
+        ground, due = Ground(Scene()), [True]
+        async with ground.losing("a", 5):
+
+            async def act() -> bool:
+                async with ground.acting({"a"}, lambda: bool(due), 5):
+                    return True
+
+            acting = asyncio.create_task(act())
+            await asyncio.sleep(0.01)
+            due.clear()
+            await ground.moved()
+            return await acting
+
+    assert asyncio.run(story())
 
 
 def test_an_api_server_goes_away_between_writes_that_belong_together() -> None:
