@@ -98,6 +98,7 @@ class Reconciler:
             return None
         job = SeenJob.of(body)
         memory = self._world.memory(key, job.uid)
+        memory.recorded(job.status)
         report = self._puller.take(key)
         try:
             observed, decided = await self._decide(key, job, memory, report)

@@ -49,12 +49,14 @@ class JobMemory:
         return tuple(sorted(self.refusals.values(), key=lambda one: one.at, reverse=True))
 
     def recorded(self, status: JobStatus) -> None:
-        """Forget the pods whose end is in `status`."""
+        """Forget the pods whose end is in `status`; all of them when it is over, or lost and begun anew."""
         ended: set[int | None] = {attempt.number for attempt in status.attempts if attempt.outcome is not None}
         if is_true(status.conditions, ConditionType.DATASET_PREPARED):
             ended.add(None)  # the attempt of the pod that prepares
-        over = is_terminal(status.conditions)
-        self.gone = {} if over else {uid: pod for uid, pod in self.gone.items() if attempt_of(pod) not in ended}
+        nothing_to_tell = status.frozen is None or is_terminal(status.conditions)
+        self.gone = (
+            {} if nothing_to_tell else {uid: pod for uid, pod in self.gone.items() if attempt_of(pod) not in ended}
+        )
 
     def passed(self, since: datetime) -> None:
         """Forget refusals from before `since`."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
-from finetune_api.status import AttemptStatus, Condition, JobStatus
+from finetune_api.status import AttemptStatus, Condition, FrozenStatus, JobStatus
 from finetune_operator.cluster.resources import CONFIG_MAPS, EVENTS, FINETUNE_JOBS, NODES, PODS
 from finetune_operator.observed import Refusal
 from finetune_operator.runtime.store import JobKey
@@ -59,11 +59,21 @@ def test_the_last_that_was_seen_of_a_pod_is_kept_until_its_attempt_is_recorded()
     memory = cluster.memory(KEY, "job-uid")
     assert sorted(memory.gone) == ["uid-arc-0-0", "uid-arc-1-0", "uid-arc-prepare"]
     ended = AttemptStatus(number=0, nodes=1, outcome=AttemptOutcome.FAILURE)
-    memory.recorded(JobStatus(attempts=(ended, AttemptStatus(number=1, nodes=1))))
+    frozen = FrozenStatus(image="trainer")
+    memory.recorded(JobStatus(frozen=frozen, attempts=(ended, AttemptStatus(number=1, nodes=1))))
     assert sorted(memory.gone) == ["uid-arc-1-0", "uid-arc-prepare"]
-    memory.recorded(JobStatus(conditions=(condition(ConditionType.DATASET_PREPARED),)))
+    memory.recorded(JobStatus(frozen=frozen, conditions=(condition(ConditionType.DATASET_PREPARED),)))
     assert sorted(memory.gone) == ["uid-arc-1-0"]
-    memory.recorded(JobStatus(conditions=(condition(ConditionType.FAILED),)))
+    memory.recorded(JobStatus(frozen=frozen, conditions=(condition(ConditionType.FAILED),)))
+    assert memory.gone == {}
+
+
+def test_what_was_seen_of_pods_is_forgotten_with_the_status_that_it_belongs_to() -> None:
+    cluster = world()
+    cluster.put(PODS, pod("arc-prepare", 2, None))
+    cluster.remove(PODS, pod("arc-prepare", 3, None))
+    memory = cluster.memory(KEY, "job-uid")
+    memory.recorded(JobStatus())
     assert memory.gone == {}
 
 
