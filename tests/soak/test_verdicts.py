@@ -55,6 +55,15 @@ def test_anything_else_interrupts_a_row_of_disruptions() -> None:
     assert ledger.end is ledger.may_end is None
 
 
+def test_what_the_operator_ended_itself_neither_counts_nor_interrupts() -> None:
+    ledger = Ledger(most=3)
+    for number in range(FREE_LIMIT):
+        ledger.attempt_ended("Disruption", "Removed", checkpoint=False)
+        if number < FREE_LIMIT - 1:
+            ledger.attempt_ended("Cancelled", "Resized", checkpoint=False)
+    assert ledger.end == End("Failed", frozenset({"NoProgress"}))
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason", "end"),
     [

@@ -103,6 +103,8 @@ class Ledger:
         if outcome in FREE:
             self.in_a_row += 1
             self.fruitless = 0 if checkpoint else self.fruitless + 1
+        elif outcome == CANCELLED:
+            self.fruitless = 0 if checkpoint else self.fruitless  # the operator's own doing, so no disruption
         else:
             self.in_a_row = self.fruitless = 0
         if outcome == SUCCEEDED:

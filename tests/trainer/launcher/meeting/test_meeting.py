@@ -213,6 +213,25 @@ def test_silent_name_servers_are_told_to_those_who_came(monkeypatch: pytest.Monk
     assert isinstance(absent, MeetingOver)
 
 
+def test_a_fault_of_node_0_is_its_verdict_while_another_is_still_on_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(one: Any) -> Any:
+        await asyncio.sleep(0.2)
+        raise MeetingFault("node 0 cannot look up job-0-0.job", [0])
+
+    async def judged() -> Verdict:
+        port = free_port()
+        leading = asyncio.create_task(Coordinator(meeting(0, 3, port=port)).lead())
+        line = await find_node_0(meeting(1, 3, port=port))
+        await _hello(line, 1)
+        try:
+            return await leading
+        finally:
+            await line.close()
+
+    monkeypatch.setattr(coordinator, "find_name", silent)
+    assert asyncio.run(judged()).suspects == [0]
+
+
 def test_a_node_that_leaves_while_others_are_missing_ends_the_meeting_at_once() -> None:
     port = free_port()
 

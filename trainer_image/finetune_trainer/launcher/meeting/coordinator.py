@@ -41,6 +41,11 @@ class Member:
         self.left.cancel()
         await asyncio.wait([self.left])
 
+    async def hung_up(self, seconds: float) -> None:
+        """Wait until it has hung up, or has not for so long."""
+        await self.watch_no_more()
+        await self.line.wait_for_end(seconds)
+
 
 class Coordinator:
     """Leads the meeting of one attempt."""
@@ -152,7 +157,7 @@ class Coordinator:
 
     async def _goodbye(self) -> None:
         """Let the others hang up first: the port of who hangs up first stays taken for a minute."""
-        await asyncio.gather(*(member.line.wait_for_end(_GOODBYE_SECONDS) for member in self._members.values()))
+        await asyncio.gather(*(member.hung_up(_GOODBYE_SECONDS) for member in self._members.values()))
 
 
 async def _report(line: Line) -> Message | None:
