@@ -206,7 +206,8 @@ def _losses(scene: Scene, last: JobStatus) -> tuple[int, float | None]:
     after = [one for one in scene.metrics if one.file != file]
     if not after:
         return done - scene.saved_step() if last.state is State.FAILED else 0, None
-    told = [one.first_step for one in last.attempts[1:2] if one.first_step is not None]
+    trained = [one for one in last.attempts[1:] if one.running_time is not None][:1]
+    told = [one.first_step for one in trained if one.first_step is not None]
     base = min([*told, *(one.step for one in after)])  # a first step may have been done before the file was looked at
     first = next((one.at for one in after if one.step > base), None)
     return max(0, done - base), None if first is None else first - scene.struck_at
