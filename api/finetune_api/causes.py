@@ -1,7 +1,8 @@
 """Which of several failures is the cause: the ranking that the ranks of a node and the nodes of an attempt share.
 
 When one rank fails, its peers fail with it: their collectives break, or the launcher kills them. So causes
-are ranked by kind first and by time second, and the first of the strongest kind is named.
+are ranked by kind first and by time second, and the first of the strongest kind is named. Who says that it lost a peer
+comes after the others of its kind: clocks of nodes differ, and of two pods that end in one second neither was first.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from enum import IntEnum
 from typing import Final
 
 from finetune_api.outcomes import Outcome, TerminationMessage
+
+PEER_LOST: Final = "lost a peer"
+"""How the message of a rank begins whose connection to another one broke."""
 
 
 class Kind(IntEnum):
@@ -59,8 +63,8 @@ class Cause:
 
 
 def first_cause(causes: Iterable[Cause]) -> Cause:
-    """The strongest kind, then the earliest, then the lowest rank; raises `ValueError` when there is none."""
-    return min(causes, key=lambda cause: (cause.kind, cause.at_ns, _rank_order(cause.message.rank)))
+    """The strongest kind, then what is no echo, the earliest, the lowest rank; `ValueError` when there is none."""
+    return min(causes, key=_order)
 
 
 def kind_of_outcome(outcome: Outcome) -> Kind:
@@ -76,5 +80,6 @@ def kind_of_message(message: TerminationMessage) -> Kind:
     return kind
 
 
-def _rank_order(rank: int | None) -> int:
-    return -1 if rank is None else rank
+def _order(cause: Cause) -> tuple[Kind, bool, int, int]:
+    rank = cause.message.rank
+    return cause.kind, cause.message.message.startswith(PEER_LOST), cause.at_ns, -1 if rank is None else rank

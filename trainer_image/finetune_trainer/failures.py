@@ -5,10 +5,11 @@ import errno
 import torch
 import torch.distributed as dist
 
+from finetune_api.causes import PEER_LOST
 from finetune_api.outcomes import Outcome
 
 # gloo and NCCL report a lost peer as plain RuntimeErrors, told apart by these words only.
-_PEER_LOST = (
+_OF_LOST_PEERS = (
     "connection closed by peer",
     "connection reset by peer",
     "connection refused",
@@ -30,8 +31,8 @@ def classified(error: BaseException) -> tuple[Outcome, str]:
         return Outcome.OUT_OF_MEMORY, f"{first} {hint}"
     if isinstance(error, dist.DistError | ConnectionError | TimeoutError):
         return Outcome.RETRYABLE, first
-    if isinstance(error, RuntimeError) and any(words in text.lower() for words in _PEER_LOST):
-        return Outcome.RETRYABLE, f"lost a peer: {first}"
+    if isinstance(error, RuntimeError) and any(words in text.lower() for words in _OF_LOST_PEERS):
+        return Outcome.RETRYABLE, f"{PEER_LOST}: {first}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS):
         return Outcome.RETRYABLE, first
     return Outcome.CRASHED, first

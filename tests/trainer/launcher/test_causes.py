@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_api.causes import Cause, Kind, first_cause, kind_of_message, kind_of_outcome
+from finetune_api.causes import PEER_LOST, Cause, Kind, first_cause, kind_of_message, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
 from finetune_api.reasons import PEER_DRAINED
 from finetune_trainer.launcher.causes import End, Stop, decide
@@ -110,6 +110,14 @@ def test_a_crash_without_a_traceback_ranks_below_one_with_it() -> None:
     plain = TerminationMessage(outcome=Outcome.CRASHED, message="killed")
     traced = TerminationMessage(outcome=Outcome.CRASHED, message="raised", traceback="Traceback")
     assert kind_of_message(traced) < kind_of_message(plain) < kind_of_outcome(Outcome.RETRYABLE)
+
+
+def test_who_lost_a_peer_is_not_taken_for_the_peer() -> None:
+    lost = TerminationMessage(outcome=Outcome.RETRYABLE, message=f"{PEER_LOST}: RuntimeError: closed", rank=0)
+    left = TerminationMessage(outcome=Outcome.RETRYABLE, message="rank 1 left with exit code 75", rank=1)
+    kind = kind_of_message(left)
+    assert first_cause([Cause(kind, 7, lost), Cause(kind, 8, left)]).message is left
+    assert first_cause([Cause(kind, 7, lost), Cause(Kind.STOPPED, 1, left)]).message is lost
 
 
 messages = st.builds(
