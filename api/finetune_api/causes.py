@@ -2,7 +2,8 @@
 
 When one rank fails, its peers fail with it: their collectives break, or the launcher kills them. So causes
 are ranked by kind first and by time second, and the first of the strongest kind is named. Who says that it lost a peer
-comes after the others of its kind: clocks of nodes differ, and of two pods that end in one second neither was first.
+comes after the others of its kind, and so does torchrun where it speaks of no rank: clocks of nodes differ, and of two
+pods that end in one second neither was first.
 """
 
 from collections.abc import Iterable
@@ -82,4 +83,5 @@ def kind_of_message(message: TerminationMessage) -> Kind:
 
 def _order(cause: Cause) -> tuple[Kind, bool, int, int]:
     rank = cause.message.rank
-    return cause.kind, cause.message.message.startswith(PEER_LOST), cause.at_ns, -1 if rank is None else rank
+    echo = cause.kind is Kind.COMMUNICATION and (rank is None or cause.message.message.startswith(PEER_LOST))
+    return cause.kind, echo, cause.at_ns, -1 if rank is None else rank

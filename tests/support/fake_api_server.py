@@ -12,13 +12,13 @@ from aiohttp import web
 
 from finetune_operator.cluster.access import Access
 from finetune_operator.cluster.client import Client
-from finetune_operator.cluster.resources import BY_KIND, Resource
+from finetune_operator.cluster.resources import BY_KIND, COSCHEDULING_GROUPS, Resource
 
 Body = dict[str, Any]
 Key = tuple[str, str, str]
 
 CREATED = "2026-01-01T00:00:00Z"
-BY_PLURAL = {resource.plural: resource for resource in BY_KIND.values()}
+BY_PLURAL = {resource.plural: resource for resource in (*BY_KIND.values(), COSCHEDULING_GROUPS)}
 DISCOVERED = (
     *BY_KIND.values(),
     Resource("", "v1", "namespaces", "Namespace", namespaced=False),

@@ -60,4 +60,5 @@ def test_memory_that_ran_out_is_told_with_what_to_do() -> None:
 
 
 def test_a_lost_peer_is_called_one() -> None:
-    assert classified(RuntimeError("Connection reset by peer"))[1].startswith("lost a peer: ")
+    for error in (RuntimeError("Connection reset by peer"), ConnectionResetError("Connection reset by peer")):
+        assert classified(error)[1].startswith("lost a peer: ")

@@ -29,10 +29,11 @@ def classified(error: BaseException) -> tuple[Outcome, str]:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in text:
         hint = "Lower device_train_microbatch_size or max_seq_len, or shard with fsdp_config."
         return Outcome.OUT_OF_MEMORY, f"{first} {hint}"
+    broken = isinstance(error, RuntimeError | ConnectionError | TimeoutError)
+    if broken and any(words in text.lower() for words in _OF_LOST_PEERS):
+        return Outcome.RETRYABLE, f"{PEER_LOST}: {first}"
     if isinstance(error, dist.DistError | ConnectionError | TimeoutError):
         return Outcome.RETRYABLE, first
-    if isinstance(error, RuntimeError) and any(words in text.lower() for words in _OF_LOST_PEERS):
-        return Outcome.RETRYABLE, f"{PEER_LOST}: {first}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS):
         return Outcome.RETRYABLE, first
     return Outcome.CRASHED, first

@@ -165,8 +165,9 @@ class JobStatus(StatusPart):
     attempts: Annotated[tuple[AttemptStatus, ...], Field(max_length=ATTEMPTS_KEPT)] = Field(
         default=(), description="The last ten attempts, oldest first."
     )
-    earlier_disruptions: Number = Field(
-        default=0, description="Disruptions in a row, without a new checkpoint, just before the attempts listed here."
+    earlier_disruptions: Number | None = Field(
+        default=None,
+        description="Disruptions in a row without a new checkpoint, just before the attempts listed here.",
     )
     dataset: DatasetStatus | None = Field(default=None, description="The prepared dataset.")
     progress: ProgressStatus | None = Field(default=None, description="How far training is.")

@@ -60,13 +60,19 @@ def fruitless_attempts(view: View) -> int:
 
 def fruitless_disruptions(view: View) -> int:
     """Count the newest disruptions in a row without a new checkpoint, however long ago they began."""
-    return _disruptions(view.status.earlier_disruptions, view.status.attempts)
+    return _disruptions(view.status.earlier_disruptions or 0, view.status.attempts)
+
+
+def disruptions_allowed(view: View) -> int:
+    """Return how many there may be: no more than are listed where a CRD older than the operator drops their count."""
+    allowed = view.settings.fruitless_disruptions
+    return min(allowed, ATTEMPTS_KEPT) if view.status.earlier_disruptions is None else allowed
 
 
 def with_another(view: View, attempt: AttemptStatus) -> View:
     """Add an attempt; of the one that is no longer listed for it, what it says of disruptions is kept."""
     attempts = (*view.status.attempts, attempt)
-    earlier = _disruptions(view.status.earlier_disruptions, attempts[:-ATTEMPTS_KEPT])
+    earlier = _disruptions(view.status.earlier_disruptions or 0, attempts[:-ATTEMPTS_KEPT])
     return view.report(attempts=attempts[-ATTEMPTS_KEPT:], earlier_disruptions=earlier)
 
 

@@ -51,8 +51,8 @@ def _collecting(view: View) -> View:
     Kubernetes does that within seconds; but a job that is made again while the API server restarts can hide from its
     garbage collector that the old one is gone, and then nobody ever would.
     """
-    stalled = condition_of(view.status.conditions, ConditionType.STALLED)
-    if stalled is None or view.since(stalled.last_transition_time) < _COLLECTED_WITHIN:
+    told = condition_of(view.recorded.conditions, ConditionType.STALLED)
+    if told is None or told.reason != "ChildForeign" or view.since(told.last_transition_time) < _COLLECTED_WITHIN:
         return view
     left = [child for child in view.observed.foreign if child.orphaned and not child.deleting]
     return view.deleting([Deletion(one.kind, one.name, one.uid) for one in left if one.kind != _RESULTS])

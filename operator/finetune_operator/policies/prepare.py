@@ -39,9 +39,14 @@ def prepare(view: View) -> View:
 
 
 def _pod(view: View) -> SeenPod | None:
-    """The pod that prepares. What is remembered of one that is gone is no news once its end is recorded."""
+    """The pod that prepares. What is remembered of one that is gone is no news once its end is recorded.
+
+    But one that was given up, as its node did not answer, may have done its work all the same.
+    """
     pod = view.observed.prepare_pod
-    return None if pod is not None and pod.gone and pod.uid == view.status.prepare_ended_uid else pod
+    if pod is not None and pod.gone and not pod.succeeded and pod.uid == view.status.prepare_ended_uid:
+        return None
+    return pod
 
 
 def _succeeded(view: View, pod: SeenPod) -> View:

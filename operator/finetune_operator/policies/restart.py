@@ -8,7 +8,14 @@ from finetune_api.status import FailureStatus
 from finetune_operator.attempts import SUPERSEDED, SUSPENDING, Verdict, judge
 from finetune_operator.facts import claimed_attempt_of
 from finetune_operator.policies.avoidance import nodes_to_avoid
-from finetune_operator.policies.ending import DISRUPTIONS, complete, end_attempt, fail, fruitless_disruptions
+from finetune_operator.policies.ending import (
+    DISRUPTIONS,
+    complete,
+    disruptions_allowed,
+    end_attempt,
+    fail,
+    fruitless_disruptions,
+)
 from finetune_operator.policies.launch import begin
 from finetune_operator.policies.progress import stepped_in
 from finetune_operator.view import View, amended
@@ -52,7 +59,7 @@ def settle(view: View, verdict: Verdict) -> View:
             return fail(view, "RestartsExhausted", cause, restarts=view.status.restarts, message=verdict.message)
         view = view.report(restarts=view.status.restarts + 1)
     fruitless = fruitless_disruptions(view)
-    if outcome in DISRUPTIONS and fruitless >= view.settings.fruitless_disruptions:
+    if outcome in DISRUPTIONS and fruitless >= disruptions_allowed(view):
         return fail(view, "NoProgress", cause, count=fruitless, message=verdict.message)
     return _again(view, verdict)
 

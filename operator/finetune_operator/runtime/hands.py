@@ -38,9 +38,9 @@ class Hands:
                 return False
         return True
 
-    async def delete(self, key: JobKey, deletions: Sequence[Deletion]) -> None:
+    async def delete(self, key: JobKey, memory: JobMemory, deletions: Sequence[Deletion]) -> None:
         """Delete, but never what took the place of the object that was seen."""
-        await _each([self._delete(key, deletion) for deletion in deletions])
+        await _each([self._delete(key, memory, deletion) for deletion in deletions])
 
     async def _create(self, key: JobKey, memory: JobMemory, body: Body) -> bool:
         resource, name = resource_of(body), body["metadata"]["name"]
@@ -67,8 +67,8 @@ class Hands:
         memory.foreign[resource.kind, name] = found
         return False
 
-    async def _delete(self, key: JobKey, deletion: Deletion) -> None:
-        resource, grace = self._resource(key, deletion), deletion.grace
+    async def _delete(self, key: JobKey, memory: JobMemory, deletion: Deletion) -> None:
+        resource, grace = self._resource(key, memory, deletion), deletion.grace
         try:
             await self._client.delete(resource, deletion.name, key.namespace, uid=deletion.uid, grace=grace)
         except ApiError as error:
@@ -76,9 +76,10 @@ class Hands:
                 raise
         self._note_gone(resource, key, deletion)
 
-    def _resource(self, key: JobKey, deletion: Deletion) -> Resource:
+    def _resource(self, key: JobKey, memory: JobMemory, deletion: Deletion) -> Resource:
         """Two groups call their kind PodGroup; the object itself tells which it is."""
-        seen = [body for body in self._world.children(key) if body["metadata"].get("uid") == deletion.uid]
+        known = (*self._world.children(key), *memory.foreign.values())
+        seen = [body for body in known if body["metadata"].get("uid") == deletion.uid]
         return resource_of(seen[0]) if seen else BY_KIND[deletion.kind]
 
     def _note_gone(self, resource: Resource, key: JobKey, deletion: Deletion) -> None:

@@ -102,7 +102,7 @@ class Reconciler:
         report = self._puller.take(key)
         try:
             observed, decided = await self._decide(key, job, memory, report)
-            if decided.status is None and creates_pods(decided):
+            if decided.status is None and (creates_pods(decided) or collects(decided, observed)):
                 await self._confirm(key, body)
             await self._write_status(key, job, body, decided.status)
         except BaseException:
@@ -110,7 +110,7 @@ class Reconciler:
             raise
         memory.recorded(decided.status or job.status)
         complete = await self._hands.create(key, memory, decided.create)
-        await self._hands.delete(key, decided.delete)
+        await self._hands.delete(key, memory, decided.delete)
         self._poster.post(job, decided.events)
         self._follow(key, job, decided, observed)
         memory.incomplete = 0 if complete else memory.incomplete + 1
@@ -159,7 +159,7 @@ class Reconciler:
         log.info("status written", extra={"job": f"{key.namespace}/{key.name}", **_facts(job.status, status)})
 
     async def _confirm(self, key: JobKey, body: Body) -> None:
-        """Pods that no status write precedes are made only for the job as it is: ours may be an old one."""
+        """What no status write precedes is done only for the job as it is: ours may be an old one."""
         await self._read_anew(key, body)
         known = self._world.jobs.get(*key)
         if known is None or known["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
@@ -187,6 +187,12 @@ def begins_again(decided: Plan, observed: Observed) -> bool:
 def creates_pods(decided: Plan) -> bool:
     """Tell whether a plan creates a pod."""
     return any(body["kind"] == PODS.kind for body in decided.create)
+
+
+def collects(decided: Plan, observed: Observed) -> bool:
+    """Tell whether it deletes what another job has left; to an operator that is behind that may be the newer one."""
+    foreign = {child.uid for child in observed.foreign}
+    return any(deletion.uid in foreign for deletion in decided.delete)
 
 
 def _facts(before: JobStatus, status: JobStatus) -> Body:

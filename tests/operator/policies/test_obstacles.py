@@ -57,6 +57,16 @@ def test_what_a_deleted_job_of_the_same_name_has_left_is_deleted_when_nobody_els
     assert deleted() == ["ConfigMap-arc-easy-config", "Pod-arc-easy-4-0"]
 
 
+def test_kubernetes_has_its_time_whatever_was_in_the_way_before() -> None:
+    cluster = FakeCluster(inline_job())
+    cluster.refuse(422, "is invalid")
+    cluster.reconcile()
+    cluster.wait(600)
+    found = Surroundings(children=[left_behind("ConfigMap", "arc-easy-config")])
+    decided = plan(cluster.seen_job(), observe(cluster.seen_job(), found), cluster.now, cluster.settings)
+    assert decided.delete == ()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

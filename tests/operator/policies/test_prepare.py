@@ -83,6 +83,30 @@ def test_a_pod_that_somebody_deletes_is_made_again_and_counted() -> None:
     assert (cluster.names(), cluster.status.prepare_disruptions) == ([PREPARE], 1)
 
 
+def test_a_pod_that_was_given_up_and_has_done_its_work_all_the_same_is_believed() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.nodes["node-0"] = "NotReady"
+    cluster.settle()
+    cluster.nodes["node-0"] = "Ready"
+    cluster.end(cluster.pod(PREPARE), Outcome.SUCCEEDED)
+    cluster.kubelet()
+    cluster.settle()
+    assert (reason(cluster), PREPARE in cluster.names()) == ("Prepared", False)
+
+
+def test_a_pod_that_finishes_while_the_job_is_suspended_has_prepared_the_data() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.end(cluster.pod(PREPARE), Outcome.SUCCEEDED)
+    cluster.kubelet()
+    cluster.settle()
+    assert cluster.status.state == State.SUSPENDED
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert reason(cluster) == "Prepared"
+
+
 @pytest.mark.parametrize("suspended", [False, True])
 def test_a_quota_that_refuses_the_next_pod_does_not_count_the_end_of_the_last_one_again(suspended: bool) -> None:
     cluster = running(FakeCluster(job()))

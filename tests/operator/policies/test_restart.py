@@ -243,6 +243,15 @@ def test_waiting_for_peers_between_disruptions_does_not_make_them_endless(turns:
     assert cluster.status.attempts[-1].number == len(turns) - 1
 
 
+def test_with_a_crd_that_drops_the_count_disruptions_end_with_those_that_are_listed() -> None:
+    cluster = FakeCluster(inline_job(), settings=Settings(fruitless_disruptions=12))
+    for _ in range(10):
+        evicted(cluster)
+        cluster.job["status"].pop("earlierDisruptions", None)
+        cluster.wait(600)
+    assert cluster.status.state == State.FAILED
+
+
 def test_how_long_a_busy_cluster_is_waited_for_is_the_jobs_own_to_say() -> None:
     cluster = FakeCluster(inline_job(runPolicy={"maxRestarts": 0}), settings=Settings(fruitless_disruptions=3))
     for _ in range(6):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from finetune_operator.cluster.client import ApiError
-from finetune_operator.cluster.resources import CONFIG_MAPS
+from finetune_operator.cluster.resources import CONFIG_MAPS, COSCHEDULING_GROUPS
 from finetune_operator.decision import Deletion
 from finetune_operator.observed import is_ours
 from finetune_operator.runtime.hands import Hands
@@ -76,7 +76,9 @@ def test_what_exists_already_is_taken_over_when_it_is_ours_and_reported_when_it_
 def test_what_took_the_place_of_the_object_that_was_seen_is_not_deleted() -> None:
     async def scene(shell: Shell) -> None:
         shell.server.put("configmaps", body("ConfigMap", "c"))
-        await hands(shell).delete(KEY, [Deletion("ConfigMap", "c", "older"), Deletion("ConfigMap", "gone", "u")])
+        await hands(shell).delete(
+            KEY, JobMemory(UID), [Deletion("ConfigMap", "c", "older"), Deletion("ConfigMap", "gone", "u")]
+        )
         assert len(shell.server.of("configmaps")) == 1
 
     act(scene)
@@ -86,10 +88,20 @@ def test_a_child_that_no_watch_tells_of_is_forgotten_when_it_is_deleted() -> Non
     async def scene(shell: Shell) -> None:
         made = shell.server.put("configmaps", body("ConfigMap", "c"))
         shell.world.put(CONFIG_MAPS, made)
-        await hands(shell).delete(KEY, [Deletion("ConfigMap", "c", made["metadata"]["uid"])])
+        await hands(shell).delete(KEY, JobMemory(UID), [Deletion("ConfigMap", "c", made["metadata"]["uid"])])
         assert (shell.server.of("configmaps"), shell.world.children(KEY)) == ([], [])
 
     act(scene)
+
+
+def test_a_group_that_is_only_known_as_anothers_is_deleted_where_it_was_found() -> None:
+    async def scene(shell: Shell) -> None:
+        group = body("PodGroup", "arc-0", "another") | {"apiVersion": COSCHEDULING_GROUPS.api_version}
+        group["metadata"]["uid"] = "group"
+        memory = JobMemory(UID, foreign={("PodGroup", "arc-0"): group})
+        await hands(shell).delete(KEY, memory, [Deletion("PodGroup", "arc-0", "group")])
+
+    assert [(one.method, one.plural, one.name) for one in act(scene).requests] == [("DELETE", "podgroups", "arc-0")]
 
 
 def test_an_object_is_ours_by_its_owner_or_without_any_by_its_label() -> None:
