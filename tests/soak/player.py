@@ -15,6 +15,8 @@ from soak.verdicts import CANCELLED, FAILURE, LOST, SUSPENDED, End, Ledger, Ruli
 
 PATIENCE: Final = 180.0
 """Seconds for anything that has to come."""
+_TURN: Final = 900.0
+"""Seconds to wait for a node: its faults stand in a row, and each waits for the acts on it, which have their own time."""
 _OPEN: Final = frozenset({Kind.RESTART_BUDGET, Kind.RESIZE, Kind.RECREATE_JOB, Kind.DELETE_JOB})
 """Acts that end no attempt by themselves."""
 _RESIZED: Final = Ruling(CANCELLED)
@@ -132,7 +134,7 @@ class Player:
         def due() -> bool:
             return self._ready_attempt() == number
 
-        async with self.ground.acting(nodes, due, PATIENCE):
+        async with self.ground.acting(nodes, due, _TURN):
             if not due():
                 return  # it was lost meanwhile; what was to happen to it happens to the next one
             self._acts = self._acts[1:]
@@ -150,7 +152,7 @@ class Player:
         def due() -> bool:
             return _trains(pod) and self._preparing_pod() is pod
 
-        async with self.ground.acting({str(pod.node)}, due, PATIENCE):
+        async with self.ground.acting({str(pod.node)}, due, _TURN):
             if not due():
                 return
             self._preparing = self._preparing[1:]
