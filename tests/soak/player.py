@@ -16,7 +16,7 @@ from soak.verdicts import CANCELLED, FAILURE, LOST, SUSPENDED, End, Ledger, Ruli
 PATIENCE: Final = 180.0
 """Seconds for anything that has to come."""
 _TURN: Final = 900.0
-"""Seconds to wait for a node: its faults stand in a row, and each waits for the acts on it, which have their own time."""
+"""Seconds to wait for a node: its faults stand in a row, and each waits for the acts on it, which have their own."""
 _OPEN: Final = frozenset({Kind.RESTART_BUDGET, Kind.RESIZE, Kind.RECREATE_JOB, Kind.DELETE_JOB})
 """Acts that end no attempt by themselves."""
 _RESIZED: Final = Ruling(CANCELLED)
