@@ -225,19 +225,20 @@ def _child(body: Raw) -> SeenChild:
 
 
 def _foreign(body: Raw, job: SeenJob) -> SeenChild:
-    metadata = body["metadata"]
-    labels = metadata.get("labels") or {}
-    owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or []}
+    labels = body["metadata"].get("labels") or {}
     # A name belongs to one job at a time, so the one of another uid is no more.
-    orphaned = labels.get(JOB_NAME_LABEL) == job.name and owners == {labels.get(JOB_UID_LABEL)}
+    orphaned = labels.get(JOB_NAME_LABEL) == job.name and _owners(body) == {labels.get(JOB_UID_LABEL)}
     return replace(_child(body), orphaned=orphaned)
 
 
 def is_ours(body: Raw, uid: str) -> bool:
     """Tell whether the job of this uid made an object; a claim that outlives its job has no owner, but a label."""
-    metadata = body["metadata"]
-    owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or []}
-    return uid in owners or (not owners and (metadata.get("labels") or {}).get(JOB_UID_LABEL) == uid)
+    owners = _owners(body)
+    return uid in owners or (not owners and (body["metadata"].get("labels") or {}).get(JOB_UID_LABEL) == uid)
+
+
+def _owners(body: Raw) -> set[str | None]:
+    return {owner.get("uid") for owner in body["metadata"].get("ownerReferences") or []}
 
 
 def _place(pod: SeenPod) -> tuple[int, int]:

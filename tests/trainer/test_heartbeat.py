@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from finetune_trainer.heartbeat import PHASES, Heartbeat, HeartbeatFile, read_beat
+from finetune_trainer.heartbeat import PHASES, Beat, Heartbeat, HeartbeatFile, read_beat
+
+
+def beat_in(directory: Path) -> Beat:
+    """What a reader learns of a rank that has begun."""
+    found = read_beat(directory / "heart")
+    assert found is not None
+    return found
 
 
 def test_every_phase_is_read_as_it_was_entered(tmp_path: Path) -> None:
@@ -40,22 +47,18 @@ def test_the_longest_step_is_told_when_the_ranks_have_agreed_on_it(tmp_path: Pat
     heart = HeartbeatFile(tmp_path / "heart")
     heart.enter("step")
     heart.finish_step(1)
-    alone = read_beat(tmp_path / "heart")
+    alone = beat_in(tmp_path)
     heart.agree(30.5)
-    agreed = read_beat(tmp_path / "heart")
-    assert alone is not None
-    assert agreed is not None
+    agreed = beat_in(tmp_path)
     assert (alone.longest_step, agreed.longest_step) == (0.0, 30.5)
 
 
 def test_a_sign_of_life_moves_the_time_and_passes_no_point(tmp_path: Path) -> None:
     heart = HeartbeatFile(tmp_path / "heart")
     heart.enter("save")
-    before = read_beat(tmp_path / "heart")
+    before = beat_in(tmp_path)
     heart.touch()
-    after = read_beat(tmp_path / "heart")
-    assert before is not None
-    assert after is not None
+    after = beat_in(tmp_path)
     assert after.at_ns > before.at_ns
     assert (after.beats, after.since_ns, after.phase) == (before.beats, before.since_ns, "save")
 
@@ -63,11 +66,9 @@ def test_a_sign_of_life_moves_the_time_and_passes_no_point(tmp_path: Path) -> No
 def test_a_beat_moves_the_time_of_the_last_sign_but_not_that_of_the_begin(tmp_path: Path) -> None:
     heart = HeartbeatFile(tmp_path / "heart")
     heart.enter("eval")
-    first = read_beat(tmp_path / "heart")
+    first = beat_in(tmp_path)
     heart.beat()
-    second = read_beat(tmp_path / "heart")
-    assert first is not None
-    assert second is not None
+    second = beat_in(tmp_path)
     assert second.at_ns > first.at_ns
     assert (second.since_ns, second.beats) == (first.since_ns, first.beats + 1)
 
