@@ -258,11 +258,11 @@ class FakeApiServer:
     async def _watch(self, request: web.Request, resource: Resource, namespace: str | None) -> web.StreamResponse:
         since = int(request.query.get("resourceVersion") or self.version)
         answer = web.StreamResponse()
-        await answer.prepare(request)
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
         try:
+            await answer.prepare(request)
             while True:
                 if self.break_watches or resource.plural == self.broken_kind:
                     broken = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "broken"}
