@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from finetune_api.names import JOB_NAME_LABEL, JOB_UID_LABEL
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_api.reasons import AttemptOutcome, ConditionType, State
 from finetune_api.status import condition_of
+from finetune_operator.cluster.resources import SERVICES
 from finetune_operator.decision import Event
 from finetune_operator.observed import SeenJob
 from finetune_operator.runtime.scope import Scope
@@ -276,6 +278,46 @@ def test_an_object_of_another_in_the_place_of_a_child_is_named_and_left_alone(pl
         shell.wait(31)
         await shell.settle()
         assert shell.names() == FIRST
+
+    act(scene)
+
+
+def _service_of(uid: str) -> dict[str, Any]:
+    labels = {JOB_NAME_LABEL: KEY.name, JOB_UID_LABEL: uid}
+    owner = {"kind": "FinetuneJob", "name": KEY.name, "uid": uid, "controller": True}
+    return {"metadata": {"name": KEY.name, "labels": labels, "ownerReferences": [owner]}, "spec": {}}
+
+
+def test_what_an_earlier_job_of_the_name_has_left_is_deleted_after_a_while() -> None:
+    async def scene(shell: Shell) -> None:
+        shell.server.put("services", _service_of("of-the-job-before"))
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        assert shell.names() == []
+        shell.wait(31)
+        await shell.settle()
+        assert shell.names() == FIRST
+
+    act(scene)
+
+
+def test_an_operator_that_is_behind_does_not_delete_what_a_later_job_of_the_name_has() -> None:
+    """It knows the later job's children and not yet the later job: to it they look left behind."""
+
+    async def scene(shell: Shell) -> None:
+        shell.server.put("services", _service_of("of-the-job-before"))
+        shell.server.put("finetunejobs", inline_job())
+        await shell.settle()
+        shell.server.remove("finetunejobs", KEY.name)
+        shell.server.remove("services", KEY.name)
+        shell.server.put("finetunejobs", inline_job())
+        later = shell.server.get("finetunejobs", KEY.name)["metadata"]["uid"]
+        shell.server.put("services", _service_of(later))
+        shell.world.put(SERVICES, shell.server.get("services", KEY.name))
+        shell.wait(31)
+        with pytest.raises(Again, match="changed meanwhile"):
+            await shell.reconcile(KEY)
+        assert shell.server.get("services", KEY.name)["metadata"]["ownerReferences"][0]["uid"] == later
 
     act(scene)
 
