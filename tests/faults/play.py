@@ -171,7 +171,7 @@ def _found(scene: Scene, told: Happening | None) -> Found:
         return found
     found = _cause(found, JobStatus.of(told.body), told.seen - scene.struck_at)
     lost, recovered = _losses(scene, last)
-    return replace(found, lost=lost, recovered=recovered)
+    return replace(found, lost=lost, recovered=recovered, ran=_ran(scene, told))
 
 
 def _in_short(attempt: AttemptStatus) -> str:
@@ -196,6 +196,16 @@ def _cause(found: Found, status: JobStatus, detected: float) -> Found:
     if found.outcome is None:
         found = replace(found, reason=failure.reason)
     return replace(found, rank=failure.rank, pod=failure.pod, node=failure.node, exit_code=failure.exit_code)
+
+
+def _ran(scene: Scene, told: Happening) -> float | None:
+    """Return for how long all pods of the struck attempt had run when its end was told."""
+    seen: dict[str, float] = {}
+    for one in scene.history.pods_of_attempt(0):
+        if one.body["status"].get("phase") == "Running":
+            seen.setdefault(one.body["metadata"]["name"], one.seen)
+    begun = max(seen.values(), default=0.0)
+    return told.seen - begun if begun > scene.struck_at else None
 
 
 def _losses(scene: Scene, last: JobStatus) -> tuple[int, float | None]:

@@ -93,6 +93,8 @@ class Found:
     """Steps done twice, or gone."""
     detected: float | None = None
     """Seconds from the strike until the outcome was told."""
+    ran: float | None = None
+    """Seconds of these in which all pods of the struck attempt ran; None where they ran before the strike."""
     recovered: float | None = None
     """Seconds from the strike until the first new step."""
     attempts: tuple[str, ...] = ()

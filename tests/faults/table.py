@@ -35,7 +35,7 @@ def _row(result: Result) -> tuple[str, ...]:
     cause = f"{found.outcome or 'none'}/{found.reason}".rstrip("/")
     return (
         result.record.case,
-        _seconds(found.detected),
+        _seconds(found.detected) + ("" if found.ran is None else f" (ran {_seconds(found.ran)})"),
         _seconds(found.recovered),
         "-" if found.lost is None else str(found.lost),
         cause if not result.complaints else f"WRONG: {cause}",

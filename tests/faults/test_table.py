@@ -13,6 +13,10 @@ def test_a_row_tells_when_what_and_how_it_ended() -> None:
     assert row == ["rank-killed", "1.2 s", "12.5 s", "2", "Failure/Crashed", "identical"]
 
 
+def test_of_a_start_that_was_struck_it_is_told_for_how_long_its_pods_ran() -> None:
+    assert _cells(table([result(detected=40.0, ran=27.5)]).splitlines()[2])[1] == "40.0 s (ran 27.5 s)"
+
+
 def test_a_wrong_cause_is_shown_in_its_row_and_explained_below() -> None:
     lines = table([result(("rank 0 instead of 1",), rank=0)]).splitlines()
     assert _cells(lines[2])[4] == "WRONG: Failure/Crashed"

@@ -36,6 +36,8 @@ class Strokes:
         self._ground, self._pods = ground, pods
         self.struck: Counter[Fault] = Counter()
         self._clock = 0.0
+        self._lost: set[str] = set()
+        """Nodes that are struck, from the decision until they are back."""
 
     async def play(self, strokes: tuple[Stroke, ...]) -> None:
         """Strike one after the other, some while others still last."""
@@ -73,8 +75,9 @@ class Strokes:
     async def _lose(self, stroke: Stroke) -> None:
         """A node is lost for some seconds, and until the operator has seen it."""
         node = node_named(stroke.node)
-        if node in self._ground.scene.down:
+        if node in self._lost:  # of two losses at once the first to end would bring the node back under the other
             return
+        self._lost.add(node)
         async with self._ground.losing(node, _PEACE):
             await self._break(stroke.fault, node)
             await self._ground.until(lambda: node in self._ground.scene.down, f"the loss of {node}", _PEACE)
@@ -84,6 +87,7 @@ class Strokes:
             await self._mend(stroke.fault, node)
             await self._ground.until(lambda: node not in self._ground.scene.down, f"the return of {node}", _PEACE)
         self._pods.notice_all(node)
+        self._lost.remove(node)
 
     async def _break(self, fault: Fault, node: str) -> None:
         path = f"/api/v1/nodes/{node}"
