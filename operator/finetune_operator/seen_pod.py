@@ -48,6 +48,8 @@ class SeenPod:
     created: datetime | None = None
     deleting: bool = False
     """Somebody asked for its end."""
+    leaves: datetime | None = None
+    """When its grace is over, if somebody asked for its end."""
     gone: bool = False
     """It exists no more; this is the last that was seen of it."""
     node: str | None = None
@@ -129,6 +131,7 @@ def seen_pod(body: Raw, *, gone: bool = False) -> SeenPod | None:
         phase=status.get("phase") or "Pending",
         created=moment(metadata.get("creationTimestamp")),
         deleting=bool(metadata.get("deletionTimestamp")),
+        leaves=moment(metadata.get("deletionTimestamp")),
         gone=gone,
         node=(body.get("spec") or {}).get("nodeName"),
         ip=status.get("podIP"),

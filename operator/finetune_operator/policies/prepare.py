@@ -9,15 +9,17 @@ from finetune_api.reasons import ConditionType
 from finetune_api.status import DatasetStatus, FailureStatus, condition_of, is_true
 from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.dataset_report import dataset_of
-from finetune_operator.observed import NodeState
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.policies.ending import complete, fail, found_complete
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.waiting import say_waiting
 from finetune_operator.seen_pod import SeenPod
-from finetune_operator.view import View
+from finetune_operator.view import View, deletion_of
 
 RETRYING = "Retrying"
+
+_CONFIRMED_WITHIN = 30.0
+"""Seconds that a kubelet has for saying that a pod has ended whose grace is over."""
 
 
 def prepare(view: View) -> View:
@@ -131,19 +133,36 @@ def next_try(view: View) -> datetime | None:
 
 def _replace(view: View, pod: SeenPod | None) -> View:
     if pod is not None and not pod.gone:
-        deletion = removal(view, pod)
-        return _stuck(view, pod).deleting([deletion] if deletion else []).stop()
-    due = next_try(view)
-    left = -view.since(due) if due else 0.0
+        return _removing(view, pod).stop()
+    left = _pause_left(view)
     return view.again_after(left).stop() if left > 0 else _create(view)
 
 
+def _pause_left(view: View) -> float:
+    """Return the seconds until the next try; none when the last one lies ahead, by the clock of an earlier leader."""
+    ended, due = view.status.prepare_retry_time, next_try(view)
+    return 0.0 if ended is None or due is None or ended > view.now else -view.since(due)
+
+
+def _removing(view: View, pod: SeenPod) -> View:
+    """Remove a pod, by force where its node may never confirm its end.
+
+    The next one bears its name and may need its volumes. An old one that still runs harms nothing: what it prepares
+    is put in place once, by whoever is first, and what it fetches lies apart.
+    """
+    deletion = removal(view, pod)
+    asked = [deletion] if deletion else []
+    if not view.observed.lost(pod) or any(one.grace == 0 for one in asked):
+        return view.deleting(asked)
+    left = _CONFIRMED_WITHIN - (view.since(pod.leaves) if pod.leaves else 0.0)
+    if left <= 0:
+        return view.deleting([deletion_of(pod, grace=0)])
+    return _stuck(view, pod).deleting(asked).again_after(left)
+
+
 def _stuck(view: View, pod: SeenPod) -> View:
-    """Say what is waited for while no kubelet confirms that the pod has ended: the next one has the same name."""
-    if pod.terminal or view.observed.node_state(pod) is not NodeState.NOT_READY:
-        return view
     where = f"node {pod.node}" if pod.node else "its node"
-    message = f"pod {pod.name} is gone once {where} is ready again, is deleted, or is marked as out of service."
+    message = f"{where} does not answer, and pod {pod.name} is removed by force when it has not for 30 s more."
     return view.say(ConditionType.DATASET_PREPARED, RETRYING, message=message)
 
 

@@ -63,6 +63,17 @@ def test_prepared_data_is_not_prepared_again_when_its_pod_is_gone() -> None:
     assert cluster.names() == ["arc-easy-0-0", "arc-easy-0-1"]
 
 
+def test_a_leader_whose_clock_is_behind_does_not_wait_for_the_time_of_the_last_one() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.evict(cluster.pod(PREPARE))
+    cluster.kubelet()
+    cluster.reconcile()
+    assert (reason(cluster), cluster.names()) == ("Retrying", [])
+    cluster.wait(-3600)
+    cluster.settle()
+    assert cluster.names() == [PREPARE]
+
+
 def test_evictions_without_end_fail_the_job() -> None:
     cluster = FakeCluster(job(runPolicy={"maxRestarts": 0}))
     for _ in range(5):
@@ -157,19 +168,37 @@ def condition_message(cluster: FakeCluster, kind: ConditionType) -> str:
     return found.message
 
 
-def test_a_pod_on_a_node_that_does_not_answer_is_waited_for_until_the_deadline_and_that_is_said() -> None:
-    cluster = running(FakeCluster(job(runPolicy={"pendingDeadlineSeconds": 600})))
+def test_a_pod_on_a_node_that_does_not_answer_is_removed_by_force_after_a_while_and_that_is_said() -> None:
+    cluster = running(FakeCluster(job()))
     cluster.nodes["node-0"] = "NotReady"
     cluster.settle()
     assert condition_message(cluster, ConditionType.DATASET_PREPARED) == (
-        "Preparing the dataset is tried again: pod arc-easy-prepare is gone once node node-0 is ready again, "
-        "is deleted, or is marked as out of service."
+        "Preparing the dataset is tried again: node node-0 does not answer, and pod arc-easy-prepare "
+        "is removed by force when it has not for 30 s more."
     )
-    assert (cluster.names(), cluster.plan().requeue_after) == ([PREPARE], 600)
-    cluster.wait(600)
+    first = cluster.pod(PREPARE)["metadata"]["uid"]
+    assert cluster.plan().requeue_after == 30
+    cluster.wait(29)
+    assert cluster.reconcile().delete == ()
+    cluster.wait(1)
+    assert [(one.uid, one.grace) for one in cluster.reconcile().delete] == [(first, 0)]
+    cluster.wait(60)
     cluster.settle()
-    assert cluster.status.failure is not None
-    assert (cluster.status.failure.reason, cluster.status.prepare_disruptions) == ("DeadlineExceeded", 1)
+    assert cluster.pod(PREPARE)["metadata"]["uid"] != first
+    assert (reason(cluster), cluster.status.prepare_disruptions, cluster.status.restarts) == ("Preparing", 1, 0)
+
+
+def test_a_node_that_answers_confirms_the_end_of_its_pod_itself() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.nodes["node-0"] = "NotReady"
+    cluster.settle()
+    cluster.nodes["node-0"] = "Ready"
+    cluster.wait(600)
+    assert cluster.reconcile().delete == ()
+    cluster.kubelet()
+    cluster.wait(60)
+    cluster.settle()
+    assert (reason(cluster), cluster.names()) == ("Preparing", [PREPARE])
 
 
 def test_a_pod_on_a_node_that_is_gone_for_good_is_replaced() -> None:

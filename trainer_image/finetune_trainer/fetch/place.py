@@ -2,14 +2,19 @@
 
 import json
 import shutil
+import uuid
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from finetune_api.errors import RunError
 from finetune_trainer.directories import put_in_place
 from finetune_trainer.fetch.patience import megabytes, size_of, telling_size, with_retries
 from finetune_trainer.fetch.request import Request
 from finetune_trainer.run_dir import write_atomically
+
+_UNFINISHED: Final = (".part", ".incomplete")
+"""How files are called that are still being fetched: by us, and by the hub's library."""
 
 
 class Origin(Protocol):
@@ -34,6 +39,8 @@ def fetch_into(request: Request, origin: Origin, target: Path) -> None:
         with_retries(lambda: origin.download(part))
     if request.what == "model" and not (part / "config.json").is_file():
         raise _without_config(request)
+    if target.is_dir() and _read(record) == wanted:  # another was faster, and it may be in use
+        return shutil.rmtree(part, ignore_errors=True)
     record.unlink(missing_ok=True)
     put_in_place(part, target)
     write_atomically(record, json.dumps(wanted))
@@ -41,13 +48,29 @@ def fetch_into(request: Request, origin: Origin, target: Path) -> None:
 
 
 def _part_of(target: Path, version: str) -> Path:
-    """The directory in which this version is put together; parts of other versions are of no use any more."""
-    part = target.with_name(f".{target.name}.part-{version[:16]}")
-    for other in target.parent.glob(f".{target.name}.part-*"):
-        if other != part:
+    """Make the directory in which this fetcher alone puts this version together, of what another has left of it.
+
+    The other may be alive, on a node that answers nobody: what it still writes goes nowhere.
+    """
+    beginning = f".{target.name}.part-"
+    own = target.with_name(f"{beginning}{version[:16]}-{uuid.uuid4().hex[:8]}")
+    for other in target.parent.glob(f"{beginning}*"):
+        if own.exists() or not other.name.startswith(f"{beginning}{version[:16]}-"):
             shutil.rmtree(other, ignore_errors=True)
-    part.mkdir(parents=True, exist_ok=True)
-    return part
+        else:
+            _take_over(other, own)
+    own.mkdir(parents=True, exist_ok=True)
+    return own
+
+
+def _take_over(other: Path, own: Path) -> None:
+    with suppress(FileNotFoundError):  # somebody was faster
+        other.rename(own)
+    for file in [path for path in own.rglob("*") if path.name.endswith(_UNFINISHED)]:
+        # Renamed, the file is still open in the other's process; the copy is not.
+        copy = file.with_name(f"{file.name}.copy")
+        shutil.copyfile(file, copy)
+        copy.replace(file)
 
 
 def _without_config(request: Request) -> RunError:
