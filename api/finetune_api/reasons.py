@@ -62,7 +62,7 @@ class AttemptOutcome(StrEnum):
     """Retried without touching `maxRestarts`."""
     SUSPENDED = "Suspended"
     CANCELLED = "Cancelled"
-    """Ended by the operator: by a deadline, for want of room, or for another number of nodes."""
+    """Ended by a deadline, for want of room, for another number of nodes, or as its pods waited in vain for a peer."""
 
 
 COUNTED: Final = frozenset({AttemptOutcome.FAILURE, AttemptOutcome.HANG})
@@ -174,6 +174,13 @@ REASONS: Final = (
         State.RESTARTING,
     ),
     *(_waiting(ConditionType.RUNNING, *wait) for wait in _WAITS),
+    _waiting(
+        ConditionType.RUNNING,
+        "PodsTerminating",
+        "Attempt {attempt} waits for pods of earlier ones that should have ended: {pods}. Each goes when its node "
+        "confirms its end, or is deleted or tainted node.kubernetes.io/out-of-service; if you are sure that nothing of "
+        "it runs, kubectl delete pod --force removes it.",
+    ),
     Reason(ConditionType.RUNNING, "False", "Stopped", "No pod of the job runs any more."),
     Reason(ConditionType.RECONCILING, "True", "Accepting", "The job is being checked.", State.PENDING),
     Reason(ConditionType.RECONCILING, "True", "Preparing", "The dataset is being prepared.", State.PREPARING),

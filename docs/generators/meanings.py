@@ -66,6 +66,7 @@ _MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "Resizing": "`spec.nodes` was changed; the next attempt goes on with the new number, from the same step.",
         "Stopped": "The job is over or suspended.",
         **_WAITS,
+        "PodsTerminating": "Pods of an ended attempt outlast their grace by half a minute; the next one waits.",
     },
     "Reconciling": {
         "Accepting": "The operator waits for the ConfigMap of `spec.code`.",

@@ -30,7 +30,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do, in this order: the status, then creates and deletes, then events; nothing when it is empty."""
+    """What to do, in this order: the status, then creates and deletes; events once what they are about is done."""
 
     create: tuple[Body, ...] = ()
     delete: tuple[Deletion, ...] = ()

@@ -100,7 +100,10 @@ class View:
         return replace(self, requeue_after=max(0.0, soonest))
 
     def since(self, moment: datetime) -> float:
-        """Seconds that have passed since `moment`."""
+        """Seconds that have passed since `moment`; negative for one that is yet to come.
+
+        So may be one that was noted by a leader whose clock was ahead.
+        """
         return (self.now - moment) / timedelta(seconds=1)
 
     def with_attempt(self, attempt: AttemptStatus) -> Self:

@@ -63,7 +63,7 @@ def mistakes(schemas: Path) -> Callable[[str], str]:
 
     def judge(manifests: str) -> str:
         command = [str(kubeconform), "-strict", "-schema-location", f"{schemas}/{LOCATION}"]
-        done = subprocess.run(command, input=manifests, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, input=manifests, capture_output=True, text=True, check=False, timeout=300)
         return done.stdout + done.stderr
 
     return judge

@@ -56,7 +56,7 @@ def test_a_directory_that_another_run_is_using_is_refused(tmp_path: Path) -> Non
     attempt = next_attempt(tmp_path, resume=False)
     make_room(attempt)
     attempt.run_dir(0).mkdir()
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
         (attempt.run_dir(0) / "pid.launcher").write_text(str(other.pid), encoding="ascii")
         with pytest.raises(ConfigInvalid, match="another run is using"):
             make_room(attempt)
@@ -81,7 +81,7 @@ def test_an_attempt_that_still_runs_is_not_taken_over_by_the_next(tmp_path: Path
     first = next_attempt(tmp_path, resume=False)
     make_room(first)
     first.run_dir(0).mkdir()
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
         (first.run_dir(0) / "pid.launcher").write_text(str(other.pid), encoding="ascii")
         with pytest.raises(ConfigInvalid, match="another run is using"):
             make_room(Attempt(tmp_path, 1, "job", resumes=True))

@@ -76,11 +76,11 @@ def _until_named(workspace: Workspace, *names: str) -> None:
     def named(status: JobStatus) -> bool:
         return all(any(f'"{name}"' in one.message for one in status.conditions) for name in names)
 
-    assert workspace.until(NAME, named, seconds=60).state in ("Pending", "Preparing")
+    assert workspace.until(NAME, named).state in ("Pending", "Preparing")
 
 
 def _the_commands_tell_the_same(workspace: Workspace) -> None:
-    waited = workspace.finetune("wait", NAME, "--timeout", "10s")
+    waited = workspace.finetune("wait", NAME, "--timeout", "100s")
     assert waited.returncode == 0, waited.stdout
     shown = workspace.finetune("status", NAME)
     assert "Complete" in shown.stdout
@@ -123,7 +123,7 @@ def test_no_pod_of_the_job_sees_a_token_or_may_do_more_than_restricted(workspace
     prepare = next(pod for pod in workspace.pods(NAME) if pod["metadata"]["labels"][ROLE_LABEL] == "prepare")
     assert prepare["spec"]["automountServiceAccountToken"] is False
     assert not any("projected" in volume for volume in prepare["spec"]["volumes"])
-    workspace.kubectl("delete", "finetunejob", NAME, "--cascade=foreground", "--timeout=60s")
+    workspace.kubectl("delete", "finetunejob", NAME, "--cascade=foreground", "--timeout=110s")
     assert workspace.pods(NAME) == []
     for kind in ("services", "networkpolicies"):
         assert workspace.get(kind)["items"] == [], kind

@@ -41,7 +41,7 @@ def test_a_mistake_in_the_configuration_needs_no_pod_at_all(workspace: Workspace
     job = example_job()
     job["spec"]["config"]["optimiser"] = job["spec"]["config"].pop("optimizer")
     workspace.apply(job)
-    status = workspace.until(NAME, lambda status: status.state == "Failed", seconds=10)
+    status = workspace.until(NAME, lambda status: status.state == "Failed")
     assert condition(status, "Failed")[1] == "ConfigInvalid"
     assert "spec.config.optimi" in condition(status, "Failed")[2]
     assert workspace.pods(NAME) == []

@@ -33,7 +33,7 @@ def test_a_killed_pod_costs_at_most_the_steps_since_the_last_checkpoint(
         workspace.apply(example_job(epochs=_EPOCHS))
         workspace.until(NAME, _has_checkpoint)
         workspace.kubectl("delete", "pod", victim, "--grace-period=0", "--force", "--wait=false")
-        status = workspace.until_state(NAME, "Complete", seconds=300)
+        status = workspace.until_state(NAME, "Complete")
 
     first, second = status.attempts
     assert (first.number, first.outcome, second.number, second.outcome) == (0, "Disruption", 1, "Succeeded")
@@ -60,7 +60,7 @@ def test_a_killed_process_uses_up_a_restart(workspace: Workspace, model: Path) -
     workspace.apply(example_job(epochs=_EPOCHS, runPolicy={"maxRestarts": 1}))
     workspace.until(NAME, _has_checkpoint)
     workspace.kubectl("exec", training_pod_name(NAME, 0, 1), "-c", "trainer", "--", "python", "-c", _KILL_RANK)
-    status = workspace.until_state(NAME, "Complete", seconds=300)
+    status = workspace.until_state(NAME, "Complete")
     assert [attempt.outcome for attempt in status.attempts] == ["Failure", "Succeeded"]
     assert status.restarts == 1
     assert "SIGKILL" in (status.attempts[0].message or "")

@@ -21,8 +21,8 @@ def test_nothing_is_left_behind_but_what_is_kept_on_purpose(release: Release) ->
     before = _names(release, _CLUSTER_KINDS)
     assert len(before) > 3
     release.uninstall()
-    wait_until(lambda: not _names(release, _KINDS, "--namespace", SYSTEM), seconds=40)
+    wait_until(lambda: not _names(release, _KINDS, "--namespace", SYSTEM))
     kept = "customresourcedefinition.apiextensions.k8s.io/finetunejobs.finetune.dev"
     assert _names(release, _CLUSTER_KINDS) == {kept}
-    kubectl(release.kubeconfig, "delete", "namespace", SYSTEM, "--timeout=60s")
+    kubectl(release.kubeconfig, "delete", "namespace", SYSTEM, "--timeout=110s")
     assert RELEASE not in kubectl(release.kubeconfig, "get", "secrets", "--all-namespaces", "-o", "name")

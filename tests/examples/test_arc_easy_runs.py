@@ -74,7 +74,7 @@ def _assert_complete(output: Path, steps: int) -> None:
 def test_the_demo_learns_its_questions(tmp_path: Path, cache: Path, architecture: Path) -> None:
     # A narrower model than the demo's learns more slowly; what falls must still be plain to see.
     shorter = ["max_duration=5ep", f"variables.model={architecture}"]
-    done = finetune("run", EXAMPLE / "demo.yaml", "--output", tmp_path / "out", *shorter, cache=cache, timeout=540)
+    done = finetune("run", EXAMPLE / "demo.yaml", "--output", tmp_path / "out", *shorter, cache=cache)
     assert done.returncode == 0, done.stdout
     _assert_complete(tmp_path / "out", 60)
     losses = [line["loss"] for line in _steps(tmp_path / "out")]

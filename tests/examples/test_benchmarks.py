@@ -19,7 +19,7 @@ _MAY_BUILD_SECONDS = 2400
 SMALL = ("--layers", "1", "--width", "64")
 
 
-def _benchmark(script: str, *arguments: str | Path, cache: Path, timeout: float = 300) -> str:
+def _benchmark(script: str, *arguments: str | Path, cache: Path, timeout: float = 550) -> str:
     command = [sys.executable, f"benchmarks/{script}", *map(str, arguments)]
     done = run(command, cwd=ROOT, cache=cache, timeout=timeout)
     assert done.returncode == 0, done.stdout
@@ -61,10 +61,11 @@ def test_a_few_jobs_show_what_the_operator_costs(tmp_path: Path) -> None:
     figures = json.loads(text[text.index("{\n") :])
     assert set(figures) == {"bare pods", "ours", "by hand"}
     ours = figures["ours"]
-    assert 0 < ours["seconds_to_all_pods"] <= ours["seconds_to_all_running"] <= ours["seconds_to_all_complete"] < 60
+    assert 0 < ours["seconds_to_all_pods"] <= ours["seconds_to_all_running"] <= ours["seconds_to_all_complete"] < 240
     calls = ours["calls"]
     assert (calls["create pods"], calls["create services"]) == (6, 3)
-    # Of a job that runs and ends well: it began, it runs, it is over, and at most once that a first pod runs.
-    assert 9 <= calls["patch finetunejobs/status"] <= 12
-    assert 0 < ours["cpu_seconds"] < 30
+    # Of a job that runs and ends well: it began, it runs, it is over, and at most once that a first pod runs; where
+    # pods take a second or more to start, also what they wait for.
+    assert 9 <= calls["patch finetunejobs/status"] <= 18
+    assert 0 < ours["cpu_seconds"] < 90
     assert 20 < ours["peak_megabytes"] < 200

@@ -25,7 +25,7 @@ def _play(page: Path, workspace: Path, kinds: set[str]) -> None:
             block.write(workspace)
         elif block.language == "console" and block.word in kinds:
             for command in filter(_runs_here, block.commands):
-                done = run(command, cwd=workspace, cache=workspace / "cache", timeout=300)
+                done = run(command, cwd=workspace, cache=workspace / "cache")
                 assert done.returncode == 0, f"{page.name}: {command}\n{done.stdout}"
 
 

@@ -37,10 +37,10 @@ def test_the_cause_is_named_as_it_was_written_down_before(name: str, arc: ArcRun
         wait_for((output / "strike" / "reached").exists, process)
         record = _written(case, output)
         (output / "strike" / "go").touch()
-        assert process.wait(60) == record.exit_code
+        assert process.wait(300) == record.exit_code
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(300)
     assert of_attempt(record, machine.found(case, _pods(case, output))) == ()
 
 

@@ -56,10 +56,10 @@ def play(team: Team, directory: Path, fault: Fault, *options: str, user: dict[st
         with started(directory, proxy, *operator_options, user=user) as operator:
             director = Director(team, {name: STORIES[name] for name in TOLD})
             with director.directing():
-                seconds = director.wait_for_the_end(120)
+                seconds = director.wait_for_the_end(300)
                 time.sleep(1.5)
             operator.send(signal.SIGTERM)
-            assert operator.wait(20) == 0
+            assert operator.wait(60) == 0
     return judged(team, proxy, history, seconds, operator.errors())
 
 
@@ -146,10 +146,10 @@ def test_jobs_end_as_they_should_when_the_api_server_is_away_and_comes_back(
             plane.start_again("kube-apiserver")
             back = time.monotonic()
             wait_until(lambda: team.server.answers(team.jobs))
-            seconds = director.wait_for_the_end(120)
+            seconds = director.wait_for_the_end(300)
         first = proxy.written_since(back)[0].at - back
         operator.send(signal.SIGTERM)
-        assert operator.wait(20) == 0
+        assert operator.wait(60) == 0
     played = judged(team, proxy, History(), seconds, operator.errors())
     tell(f"it writes {first:.1f} s after the API server is back; {played.requests} requests, {seconds:.0f} s")
     hold(played)

@@ -45,7 +45,7 @@ def _helm(plane: ControlPlane, *arguments: str) -> str:
 def _install(plane: ControlPlane, *values: str) -> str:
     flags = [flag for value in (*VALUES, *values) for flag in ("--set", value)]
     done = _helm(plane, "upgrade", "--install", RELEASE, str(CHART), *flags)
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/finetunejobs.finetune.dev")
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=110s", "crd/finetunejobs.finetune.dev")
     return done
 
 
@@ -56,7 +56,7 @@ def installed(plane: ControlPlane) -> ControlPlane:
     return plane
 
 
-def _eventually(check: Callable[[], bool], seconds: float = 30) -> None:
+def _eventually(check: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds} s"

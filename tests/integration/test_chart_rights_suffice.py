@@ -75,13 +75,13 @@ def _arguments(deployment: Body) -> list[str]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=20) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
 
 
-def _wait(check: Callable[[], bool], operator: Process, what: str, seconds: float = 60) -> None:
+def _wait(check: Callable[[], bool], operator: Process, what: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not check():
         if time.monotonic() > deadline:
@@ -107,9 +107,9 @@ def _job() -> Body:
             "output": {"volumeClaimTemplate": template},
             "prepare": {"mode": "Inline"},
             "runPolicy": {
-                "pendingDeadlineSeconds": 5,
+                "pendingDeadlineSeconds": 12,  # so that its children are seen on a busy machine
                 "ttlSecondsAfterFinished": {"failed": 0},
-                "deleteJobAfterSeconds": 3,
+                "deleteJobAfterSeconds": 6,
             },
             "config": {
                 "max_seq_len": 32,
@@ -139,7 +139,7 @@ def test_a_job_gets_its_children_its_status_its_events_and_its_end(plane: Contro
     }
     kinds = "pods,services,configmaps,networkpolicies,persistentvolumeclaims"
     _wait(lambda: children <= _names(plane, kinds), operator, "all children")
-    plane.kubectl("wait", f"finetunejob/{JOB}", "-n", TEAM, "--for=condition=Failed", "--timeout=60s")
+    plane.kubectl("wait", f"finetunejob/{JOB}", "-n", TEAM, "--for=condition=Failed", "--timeout=110s")
     _wait(lambda: _names(plane, kinds) & children == {f"persistentvolumeclaim/{JOB}-output"}, operator, "clean-up")
     _wait(lambda: _gone(plane), operator, "deletion of the job")
     events = json.loads(plane.kubectl("get", "events.events.k8s.io", "-n", TEAM, "--output=json"))["items"]

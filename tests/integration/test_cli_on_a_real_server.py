@@ -90,8 +90,8 @@ def test_waiting_and_watching_end_with_the_job_and_with_its_exit_code(jobs: Jobs
     assert watching.stdout is not None
     assert watching.stdout.readline().startswith("arc-easy Running  step 12/40")
     jobs.put(stories.failed())
-    assert (waiting.communicate(timeout=30), waiting.returncode) == (("", "arc-easy is Failed: said Diverged\n"), 7)
-    out, _ = watching.communicate(timeout=30)
+    assert (waiting.communicate(timeout=120), waiting.returncode) == (("", "arc-easy is Failed: said Diverged\n"), 7)
+    out, _ = watching.communicate(timeout=120)
     assert (watching.returncode, out.splitlines()[0]) == (7, "arc-easy Failed  said Diverged")
 
 
@@ -131,7 +131,7 @@ def test_a_cluster_without_the_resource_is_told_and_a_restart_of_its_server_surv
     assert json.loads(watching.stdout.readline())["state"] == "Running"
     with _restarted(own_plane, "kube-apiserver"):
         _eventually(lambda: jobs.put(stories.complete()))
-        out, err = watching.communicate(timeout=60)
+        out, err = watching.communicate(timeout=120)
     assert (watching.returncode, json.loads(out.splitlines()[-1])["state"]) == (0, "Complete")
     assert "cannot be reached" in err
 
@@ -149,7 +149,7 @@ def _restarted(plane: ControlPlane, name: str) -> Process:
 
 def _eventually(act: Callable[[], Any]) -> None:
     """The definitions of resources are served a moment after the server is ready."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             act()

@@ -52,11 +52,11 @@ class Run:
                 self._live_and_die(proxy, director)
             operator = start(self.directory, proxy, "--namespace", self.team.namespace)
             try:
-                director.wait_for_the_end(240)
+                director.wait_for_the_end(400)
                 _quiet(proxy)
             finally:
                 operator.send(signal.SIGTERM)
-                assert operator.wait(20) == 0
+                assert operator.wait(60) == 0
         assert operator.errors() == []
         self.requests = len(proxy.record)
         self.seconds = time.monotonic() - begun
@@ -73,7 +73,7 @@ class Run:
 
         proxy.after_write = strike
         operator = start(self.directory, proxy, "--namespace", self.team.namespace)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not died.wait(0.1):
             assert time.monotonic() < until, operator.log.read_text(encoding="utf-8")[-2000:]
             assert operator.alive, operator.log.read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ class Run:
         self.killed += 1
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(900)
 def test_fifty_kills_between_two_writes_change_no_outcome(
     simulated_cluster: ControlPlane,
     new_namespace: Callable[[ControlPlane], str],
@@ -121,4 +121,4 @@ def _quiet(proxy: FaultProxy) -> None:
     seen = -1
     while seen != proxy.writes:
         seen = proxy.writes
-        time.sleep(1.5)
+        time.sleep(3)

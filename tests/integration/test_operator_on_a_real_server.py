@@ -69,7 +69,7 @@ def operating(plane: ControlPlane, log: Path, *more: str) -> Iterator["subproces
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                assert process.wait(10) == 0, log.read_text(encoding="utf-8")
+                assert process.wait(60) == 0, log.read_text(encoding="utf-8")
             finally:
                 process.kill()
 

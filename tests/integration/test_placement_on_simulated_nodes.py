@@ -64,13 +64,17 @@ class Pool:
         wait_until(lambda: all(pod.running for pod in self.pods(uid)), lambda: self.pods(uid))
         return [str(pod.node).removeprefix(f"{self.name}-") for pod in self.pods(uid)]
 
-    def refusal(self, uid: str) -> str:
-        """Wait until the scheduler says why it does not place a job's first pod, and return that."""
-        wait_until(lambda: self.pods(uid)[0].wait is not None, lambda: self.pods(uid))
-        wait = self.pods(uid)[0].wait
-        assert wait is not None
-        assert wait.reason == "Unschedulable"
-        return wait.message
+    def is_refused(self, uid: str, *words: str) -> None:
+        """Wait until the scheduler says these words about why it does not place a job's first pod.
+
+        Its first try may be made before it has seen all that there is.
+        """
+
+        def said() -> bool:
+            wait = self.pods(uid)[0].wait
+            return wait is not None and wait.reason == "Unschedulable" and all(word in wait.message for word in words)
+
+        wait_until(said, lambda: self.pods(uid))
 
     def _ready(self) -> bool:
         # Until a new node has reported, it carries a taint.
@@ -125,7 +129,7 @@ def test_two_jobs_share_a_node_as_long_as_its_devices_last(pool: Pool) -> None:
     half = {"limits": {NVIDIA: 2}}
     assert pool.placed(pool.start(1, resources=half)) == ["gpus"]
     assert pool.placed(pool.start(1, resources=half)) == ["gpus"]
-    assert f"Insufficient {NVIDIA}" in pool.refusal(pool.start(1, resources=half))
+    pool.is_refused(pool.start(1, resources=half), f"Insufficient {NVIDIA}")
 
 
 def test_a_topology_key_keeps_the_pods_of_an_attempt_together(pool: Pool) -> None:
@@ -139,7 +143,7 @@ def test_a_topology_key_keeps_the_pods_of_an_attempt_together(pool: Pool) -> Non
 def test_a_taint_is_passed_by_pods_that_tolerate_it(pool: Pool) -> None:
     pool.add("gpus", devices={NVIDIA: 8}, taint=NVIDIA)
     resources = {"limits": {NVIDIA: 8}}
-    assert "untolerated taint" in pool.refusal(pool.start(1, resources=resources))
+    pool.is_refused(pool.start(1, resources=resources), "untolerated taint")
     tolerant = {"tolerations": [{"key": NVIDIA, "operator": "Exists"}]}
     assert pool.placed(pool.start(1, tolerant, resources=resources)) == ["gpus"]
 
@@ -147,8 +151,6 @@ def test_a_taint_is_passed_by_pods_that_tolerate_it(pool: Pool) -> None:
 def test_a_job_that_fits_nowhere_says_so_and_runs_once_it_fits(pool: Pool) -> None:
     pool.add("small", devices={NVIDIA: 4})
     uid = pool.start(1, resources={"limits": {NVIDIA: 16}})
-    words = pool.refusal(uid)
-    assert "nodes are available" in words
-    assert f"Insufficient {NVIDIA}" in words
+    pool.is_refused(uid, "nodes are available", f"Insufficient {NVIDIA}")
     pool.add("large", devices={NVIDIA: 16})
     assert pool.placed(uid) == ["large"]

@@ -18,10 +18,10 @@ def test_a_node_is_lost_only_when_nobody_acts_on_it() -> None:
         ground, told = Ground(Scene()), list[str]()
 
         async def lose() -> None:
-            async with ground.losing("a", 5):
+            async with ground.losing("a", 60):
                 told.append("lost")
 
-        async with ground.acting({"a"}, always, 5):
+        async with ground.acting({"a"}, always, 60):
             losing = asyncio.create_task(lose())
             await asyncio.sleep(0.01)
             told.append("acted")
@@ -34,8 +34,8 @@ def test_a_node_is_lost_only_when_nobody_acts_on_it() -> None:
 def test_nobody_acts_on_a_node_that_is_lost() -> None:
     async def story() -> None:
         ground = Ground(Scene())
-        async with ground.losing("a", 5):
-            async with ground.acting({"b"}, always, 5):
+        async with ground.losing("a", 60):
+            async with ground.acting({"b"}, always, 60):
                 pass
             async with ground.acting({"a", "b"}, always, 0.01):
                 pass
@@ -47,10 +47,10 @@ def test_nobody_acts_on_a_node_that_is_lost() -> None:
 def test_nobody_waits_for_a_lost_node_once_nothing_is_to_be_done_on_it() -> None:
     async def story() -> bool:
         ground, due = Ground(Scene()), [True]
-        async with ground.losing("a", 5):
+        async with ground.losing("a", 60):
 
             async def act() -> bool:
-                async with ground.acting({"a"}, lambda: bool(due), 5):
+                async with ground.acting({"a"}, lambda: bool(due), 60):
                     return True
 
             acting = asyncio.create_task(act())

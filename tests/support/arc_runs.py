@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from support.models import tiny_gpt2
 from support.shell import BIN, ROOT, quiet_environment
 
 EXAMPLE = ROOT / "examples" / "arc-easy"
+_FAULTS = ROOT / "tests" / "faults" / "image"
 
 
 def arc_config(model: Path, **changes: Any) -> dict[str, Any]:
@@ -79,11 +80,17 @@ class ArcRun:
         """The command without its options."""
         return [str(BIN / "finetune"), "run", str(self.file)]
 
-    def start(self, output: Path, *arguments: str) -> subprocess.Popen[str]:
-        """Start a run and return its process; its output goes to a file beside the results."""
+    def start(self, output: Path, *arguments: str, fault: Mapping[str, object] | None = None) -> subprocess.Popen[str]:
+        """Start a run and return its process; its output goes to a file beside the results.
+
+        What a `fault` may say stands in `faults/image/finetune_faults.py`.
+        """
         log = output.with_suffix(".log").open("a")
         command = [*self.command, "--output", str(output), *arguments]
         environment = quiet_environment(self.root / "cache")
+        if fault is not None:
+            paths = filter(None, (str(_FAULTS), os.environ.get("PYTHONPATH")))
+            environment |= {"FAULT": json.dumps(fault), "PYTHONPATH": os.pathsep.join(paths)}
         with log:
             return subprocess.Popen(
                 command, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True
@@ -92,11 +99,11 @@ class ArcRun:
     def finish(self, output: Path, *arguments: str, expect: int = 0) -> None:
         """Run to the end and require an exit code."""
         process = self.start(output, *arguments)
-        code = process.wait(timeout=240)
+        code = process.wait(timeout=500)
         assert code == expect, output.with_suffix(".log").read_text()[-4000:]
 
 
-def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str], *, seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str], *, seconds: float = 300) -> None:
     """Wait until a condition holds while a process runs; fails when the process ends first."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -46,13 +46,18 @@ def numbers_grow(case: Case) -> Iterator[str]:
 
 
 def an_end_stands(case: Case) -> Iterator[str]:
-    """How an attempt ended, and what it was granted, never changes; later attempts may credit it with a checkpoint."""
+    """How an attempt ended, and what it was granted, never changes; later attempts may credit it with a checkpoint.
+
+    What is wanted of an open one follows the job when that comes to the nodes that it has.
+    """
+    wanted_now = case.cluster.job["spec"].get("nodes")
     after = {one.number: one for one in case.after.attempts}
     for attempt in case.before.attempts:
         now = after.get(attempt.number, attempt)
         case.seen["an_end_stands"] += attempt.outcome is not None
         for name in _DECIDED if attempt.outcome is None else _ENDED:
-            if getattr(now, name) != getattr(attempt, name):
+            follows = name == "wanted_nodes" and attempt.outcome is None and now.wanted_nodes == wanted_now
+            if getattr(now, name) != getattr(attempt, name) and not (follows and now.reason != "Resizing"):
                 yield f"{name} of attempt {attempt.number} became {getattr(now, name)!r}"
         if attempt.outcome is not None and (now.checkpoint_step or 0) < (attempt.checkpoint_step or 0):
             yield f"attempt {attempt.number} lost its checkpoint"
@@ -160,9 +165,10 @@ def free_restarts_end(case: Case) -> Iterator[str]:
             case.seen["free_restarts_end"] += streak > 2
             if streak >= case.cluster.settings.fruitless_disruptions:
                 yield f"attempt {attempt.number} follows {streak} that were cut short"
+        elif (attempt.checkpoint_step or 0) > (attempt.first_step or 0):
+            streak = 0
         elif attempt.outcome != "Cancelled":
-            saved = (attempt.checkpoint_step or 0) > (attempt.first_step or 0)
-            streak = 0 if saved or attempt.outcome not in _CUT_SHORT else streak + 1
+            streak = streak + 1 if attempt.outcome in _CUT_SHORT else 0
 
 
 ATTEMPT_LAWS: tuple[Law, ...] = (

@@ -65,6 +65,17 @@ def rewrites_history(job: SeenJob, observed: Observed, now: datetime, settings: 
     return _with_status(plan(job, observed, now, settings), blame)
 
 
+def is_content_with_less(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
+    """Takes the nodes that an attempt has for those that are wanted, once it trains."""
+    decided = plan(job, observed, now, settings)
+    trains = any(event.reason == "Training" for event in decided.events)
+
+    def content(status: JobStatus) -> JobStatus:
+        return amended(status, attempts=tuple(amended(one, wanted_nodes=one.nodes) for one in status.attempts))
+
+    return _with_status(decided, content) if trains else decided
+
+
 def repeats_itself(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
     """Tells again how the last attempt ended when the next one runs."""
     decided = plan(job, observed, now, settings)
@@ -129,11 +140,15 @@ def grows_at_once(job: SeenJob, observed: Observed, now: datetime, settings: Set
     decided = plan(before, observed, now, settings)
     wanted = {one.number: one.wanted_nodes for one in job.status.attempts}
 
-    def restore(status: JobStatus) -> JobStatus:
-        back = (amended(one, wanted_nodes=wanted.get(one.number, one.wanted_nodes)) for one in status.attempts)
-        return amended(status, attempts=tuple(back))
+    def back(one: AttemptStatus) -> AttemptStatus:
+        # What the plan itself has made of it stands.
+        return amended(one, wanted_nodes=wanted.get(one.number)) if one.wanted_nodes == one.nodes else one
 
-    return _with_status(decided, restore)
+    def restore(status: JobStatus) -> JobStatus:
+        return amended(status, attempts=tuple(back(one) if one.number in wanted else one for one in status.attempts))
+
+    restored = _with_status(decided, restore)
+    return replace(restored, status=None if restored.status == job.status else restored.status)
 
 
 def kills_those_that_save(job: SeenJob, observed: Observed, now: datetime, settings: Settings) -> Plan:
@@ -147,6 +162,7 @@ ATTEMPT_MUTATIONS: tuple[Mutation, ...] = (
     Mutation(counters_never_fall, begins_again),
     Mutation(numbers_grow, uses_numbers_again),
     Mutation(an_end_stands, rewrites_history),
+    Mutation(an_end_stands, is_content_with_less),
     Mutation(every_transition_is_told_once, repeats_itself),
     Mutation(every_transition_is_told_once, forgets_to_tell),
     Mutation(grace_is_granted, forgets_slow_saves),

@@ -41,7 +41,7 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run helm; the test is skipped where none can be had."""
     with cluster_required():
         command = [str(find("helm")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from finetune_trainer.run_dir import RunDir
 from support.configs import training, write_yaml
-from support.launching import TESTS, process_runs, wait_until
+from support.launching import PATIENCE, TESTS, process_runs, wait_until
 
 FAKES = [
     "--launcher-argument=--worker-module=support.fake_worker",
@@ -71,7 +71,7 @@ class Command:
         """Send a signal to the command, and to nothing else."""
         self.process.send_signal(number)
 
-    def finish(self, timeout: float = 30.0) -> int:
+    def finish(self, timeout: float = PATIENCE) -> int:
         """Wait for the end and return the exit code."""
         self.stdout, self.stderr = self.process.communicate(timeout=timeout)
         return self.process.returncode

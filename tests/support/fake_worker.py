@@ -1,10 +1,10 @@
 """A rank without torch: does what `FAKE_RANKS` says for its rank, and speaks the launcher's protocol.
 
 `FAKE_RANKS` is JSON: rank -> {"do": …, "after": seconds}. What it can do: `succeed`, `exit:N` and `signal:N`
-without a word, `outcome:NAME` with an outcome file, `raise`, and `run` (the default): until a signal comes,
-then save for `drain` seconds. `step` and `hang:HOW` take steps in step with the other ranks of their machine, beating
-as a real rank does, until a signal comes; `hang` goes silent in step 3: in its `data`, in a `save`, or with SIGSTOP
-(`stopped`).
+without a word, `outcome:NAME` with an outcome file, `raise`, and `run` (the default): until a signal comes, longer than
+any test waits, then save for `drain` seconds. `step` and `hang:HOW` take steps in step with the other ranks of their
+machine, beating as a real rank does, until a signal comes; `hang` goes silent in step 3: in its `data`, in a `save`, or
+with SIGSTOP (`stopped`).
 """
 
 import argparse
@@ -47,15 +47,16 @@ def main() -> int:
     if script.get("register", True):
         run_dir.register_rank(rank)
     print(f"hello from rank {rank} of {os.environ['WORLD_SIZE']}", flush=True)
+    has_data = True
     if script.get("wait_prepared"):
-        run_dir.wait_prepared(30, stopped=lambda: bool(received))
+        has_data = run_dir.wait_prepared(600, stopped=lambda: bool(received)) is not None
     run_dir.progress({"event": "step", "step": 5, "totalSteps": 12})
     if "phase" in script:
         heart.enter(script["phase"])
     action, _, argument = script.get("do", "run").partition(":")
     if action in ("step", "hang"):
         _take_steps(Together(run_dir, rank, received), heart, argument, script.get("steps", 10**6))
-    code = _act(run_dir, rank, script, received)
+    code = _act(run_dir, rank, script, received, saved_step=6 if has_data else None)
     if code in (130, 143) and script.get("leave") != "alone":
         run_dir.await_peers()
     return code
@@ -124,22 +125,24 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _act(run_dir: RunDir, rank: int, script: dict[str, Any], received: list[signal.Signals]) -> int:
+def _act(
+    run_dir: RunDir, rank: int, script: dict[str, Any], received: list[signal.Signals], saved_step: int | None
+) -> int:
     action, _, argument = script.get("do", "run").partition(":")
     while "after_rank" in script and run_dir.read_outcome(str(script["after_rank"])) is None:
         time.sleep(0.01)
-    deadline = time.monotonic() + script.get("after", 60.0 if action == "run" else 0.0)
+    deadline = time.monotonic() + script.get("after", 600.0 if action == "run" else 0.0)
     while time.monotonic() < deadline and not (received and not script.get("stubborn")):
         time.sleep(0.01)
     if received and not script.get("stubborn"):
         time.sleep(script.get("drain", 0.1))
         outcome = Outcome.INTERRUPTED if received[0] == signal.SIGINT else Outcome.PREEMPTED
-        return run_dir.write_outcome(outcome, "saved and left", rank=rank, step=6)
+        return run_dir.write_outcome(outcome, "saved and left", rank=rank, step=saved_step)
     if action == "exit":
         return int(argument)
     if action == "signal":
         os.kill(os.getpid(), int(argument))
-        time.sleep(10)
+        time.sleep(600)
     if action == "outcome":
         return run_dir.write_outcome(Outcome(argument), f"fake {argument}", rank=rank, step=3)
     if action == "raise":

@@ -166,12 +166,12 @@ class FaultProxy:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_until_complete, args=(self._serve(started, stop),), daemon=True)
         thread.start()
-        assert started.wait(20)
+        assert started.wait(60)
         try:
             yield self
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
+            thread.join(60)
             loop.close()
 
     def session(self) -> aiohttp.ClientSession:

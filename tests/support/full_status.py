@@ -24,6 +24,8 @@ FULL = JobStatus(
     completion_time=NOW,
     restarts=1,
     prepare_retry_time=NOW,
+    earlier_disruptions=1,
+    earlier_fruitless=2,
     active_seconds=60,
     attempts=(
         AttemptStatus(
@@ -38,6 +40,8 @@ FULL = JobStatus(
             checkpoint_step=5,
             running_time=NOW,
             ending_time=NOW,
+            waiting_since=NOW,
+            placing_time=NOW,
             wanted_nodes=4,
             grace_seconds=300,
             avoided_nodes=("n1", "n2"),

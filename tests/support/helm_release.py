@@ -27,20 +27,20 @@ class Release:
         images = (("image", self.operator_image), ("trainer.image", self.trainer_image))
         sets = [f"--set={key}.{part}" for key, image in images for part in _parts(image)]
         sets += [f"--set={value}" for value in values]
-        wait = ("--create-namespace", "--wait", "--timeout", "90s")
+        wait = ("--create-namespace", "--wait", "--timeout", "240s")
         return self._helm("upgrade", "--install", RELEASE, CHART, *wait, *sets)
 
     def uninstall(self) -> None:
         """Remove it, and wait until it is gone."""
-        self._helm("uninstall", RELEASE, "--wait", "--timeout", "60s")
+        self._helm("uninstall", RELEASE, "--wait", "--timeout", "180s")
 
     def test(self) -> str:
         """Run the chart's own test."""
-        return self._helm("test", RELEASE, "--timeout", "60s", "--logs")
+        return self._helm("test", RELEASE, "--timeout", "180s", "--logs")
 
     def _helm(self, *arguments: str | Path) -> str:
         command = [find("helm"), "--kubeconfig", self.kubeconfig, "--namespace", SYSTEM, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"helm {' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -15,6 +15,8 @@ from finetune_trainer.run_dir import RunDir
 from support.ports import free_port
 
 TESTS = Path(__file__).parents[1]
+PATIENCE = 120.0
+"""Seconds for anything that has to come: only what never comes takes so long."""
 
 
 class Launched:
@@ -65,7 +67,7 @@ class Launched:
         """Send a signal to one of the processes."""
         os.kill(self.pid(who) if who != "launcher" else self.process.pid, number)
 
-    def finish(self, timeout: float = 30.0) -> TerminationMessage:
+    def finish(self, timeout: float = PATIENCE) -> TerminationMessage:
         """Wait for the launcher and return its message, which must agree with its exit code."""
         self.output, _ = self.process.communicate(timeout=timeout)
         text = (self.dir.path / "termination.json").read_bytes()
@@ -85,7 +87,7 @@ def launch(root: Path, ranks: Mapping[int, Mapping[str, Any]], **options: Any) -
     return Launched(root, ranks, {name.replace("_", "-"): value for name, value in options.items()})
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> float:
+def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> float:
     """Wait for a condition and return the seconds it took; fail when it does not come true."""
     start = time.monotonic()
     while not condition():
@@ -107,9 +109,10 @@ def _command(root: Path, run_dir: Path, nproc: int, options: Mapping[str, Any]) 
         "prepare-module": "support.fake_prepare",
         "agent-module": "support.fake_agent",
     }
-    chosen = {name: value for name, value in {**defaults, **options}.items() if name != "script"}
+    chosen = {name: value for name, value in {**defaults, **options}.items() if name not in ("script", "launcher")}
     pairs = [(f"--{name}",) if value is True else (f"--{name}", str(value)) for name, value in chosen.items()]
-    return [sys.executable, "-m", "finetune_trainer.launcher", *(part for pair in pairs for part in pair)]
+    launcher = options.get("launcher", "finetune_trainer.launcher")
+    return [sys.executable, "-m", launcher, *(part for pair in pairs for part in pair)]
 
 
 def process_runs(pid: int) -> bool:

@@ -133,7 +133,7 @@ class ThreadedCluster:
         async def acting() -> T:
             return act(self.server)
 
-        return asyncio.run_coroutine_threadsafe(acting(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(acting(), self._loop).result(60)
 
     def fail(self, method: str, plural: str, code: int, **more: Any) -> None:
         """Refuse the next request of this kind."""
@@ -143,12 +143,12 @@ class ThreadedCluster:
     def running(self) -> Iterator["ThreadedCluster"]:
         """Serve until the block ends."""
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         try:
             yield self
         finally:
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
+            self._thread.join(60)
             self._loop.close()
 
     async def _serve(self) -> None:

@@ -28,7 +28,7 @@ def meeting(rank: int = 0, nodes: int = 2, *, port: int | None = None, **more: A
         nodes=nodes,
         address="127.0.0.1",
         port=port or free_port(),
-        timeout=20.0,
+        timeout=120.0,
         facts=lambda: facts(rank),
         bind=f"127.0.0.{rank + 1}",
     )

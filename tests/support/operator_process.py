@@ -40,7 +40,7 @@ class OperatorProcess:
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = 120.0) -> int:
         """Wait for its end, and return its exit code."""
         self.process.join(seconds)
         assert self.process.exitcode is not None, f"it still runs after {seconds:.0f} s"

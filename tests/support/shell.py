@@ -17,7 +17,7 @@ def quiet_environment(cache: Path) -> dict[str, str]:
 
 
 def finetune(
-    *arguments: str | Path, cache: Path, cwd: Path = ROOT, timeout: float = 300
+    *arguments: str | Path, cache: Path, cwd: Path = ROOT, timeout: float = 550
 ) -> subprocess.CompletedProcess[str]:
     """Run `finetune` from the root of the repository and return what it did, output and errors together."""
     command = [str(BIN / "finetune"), *map(str, arguments)]
@@ -25,7 +25,7 @@ def finetune(
 
 
 def run(
-    command: Sequence[str] | str, *, cwd: Path, cache: Path, timeout: float = 300
+    command: Sequence[str] | str, *, cwd: Path, cache: Path, timeout: float = 550
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, or a line of shell, and return what it did, output and errors together."""
     return subprocess.run(

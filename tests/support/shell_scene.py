@@ -86,7 +86,7 @@ def act(scene: Callable[[Shell], Awaitable[None]], scope: Scope | None = None) -
     async def run() -> FakeApiServer:
         async with FakeApiServer().serving() as server, server.client() as client:
             add_node(server, "node-0")
-            await asyncio.wait_for(scene(Shell(server, client, scope)), 30)
+            await asyncio.wait_for(scene(Shell(server, client, scope)), 60)
             return server
 
     return asyncio.run(run())

@@ -173,7 +173,7 @@ class Director:
             yield
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(60)
             self.team.remove_node()
 
     def over(self) -> bool:
@@ -182,7 +182,7 @@ class Director:
             raise self.problem
         return all(status.get("state") in TERMINAL for status in self.team.statuses().values())
 
-    def wait_for_the_end(self, seconds: float = 90.0) -> float:
+    def wait_for_the_end(self, seconds: float = 300.0) -> float:
         """Wait until all stories are over, and return how long that took."""
         return wait_until(self.over, lambda: {name: one.get("state") for name, one in self.team.statuses().items()},
                           seconds)  # fmt: skip

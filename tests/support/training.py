@@ -25,6 +25,7 @@ from finetune_trainer.data.origins import Origin
 from finetune_trainer.data.prepared import PreparedSplit
 from finetune_trainer.data.rowstream import EncodedRow
 from finetune_trainer.fence import Fence
+from finetune_trainer.heartbeat import Heartbeat
 from finetune_trainer.stopping import StopFlag
 from finetune_trainer.train.layouts import Layout
 from finetune_trainer.train.optimizers import build_optimizer
@@ -38,6 +39,17 @@ UNRIVALLED = Fence(0, lambda: None)
 """The right to publish of an attempt that nobody follows."""
 VOCABULARY = 346  # of `tiny_gpt2`
 PAD = 0
+
+
+class Pulse(Heartbeat):
+    """Counts the signs of life that are no points of the common program."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.touches = 0
+
+    def touch(self) -> None:
+        self.touches += 1
 
 
 def take_over(

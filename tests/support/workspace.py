@@ -83,7 +83,7 @@ class Workspace:
         found = self.kubectl("get", "events.events.k8s.io", "-o", "json", f"--field-selector=regarding.name={job}")
         return [event["reason"] for event in json.loads(found)["items"] if event["regarding"]["kind"] == "FinetuneJob"]
 
-    def until(self, job: str, holds: Callable[[JobStatus], bool], *, seconds: float = 180) -> JobStatus:
+    def until(self, job: str, holds: Callable[[JobStatus], bool], *, seconds: float = 300) -> JobStatus:
         """Wait until a job's status is as wanted; AssertionError with all that is known when it never is."""
         end = time.monotonic() + seconds
         while not holds(status := self.status(job)):
@@ -91,7 +91,7 @@ class Workspace:
             time.sleep(_PAUSE)
         return status
 
-    def until_state(self, job: str, *states: str, seconds: float = 240) -> JobStatus:
+    def until_state(self, job: str, *states: str, seconds: float = 500) -> JobStatus:
         """Wait until a job is in one of these states; fails at once when it is over in another one."""
 
         def there(status: JobStatus) -> bool:
@@ -109,12 +109,12 @@ class Workspace:
             parts.append(f"log of {name}:\n{self._try('logs', name, '--all-containers', '--tail=60')}")
         return "\n\n".join(parts)
 
-    def finetune(self, *arguments: str | Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def finetune(self, *arguments: str | Path, timeout: float = 550) -> subprocess.CompletedProcess[str]:
         """Run the `finetune` command against the namespace."""
         command = [str(BIN / "finetune"), *map(str, arguments), "--namespace", self.namespace]
         return self._run(command, ROOT, timeout)
 
-    def shell(self, line: str, directory: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def shell(self, line: str, directory: Path, timeout: float = 550) -> subprocess.CompletedProcess[str]:
         """Run a line of shell as the documentation has it, with kubectl, helm and finetune on the path."""
         return self._run(["bash", "-c", line], directory, timeout)
 

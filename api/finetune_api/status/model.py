@@ -39,7 +39,9 @@ class AttemptStatus(StatusPart):
     number: Number = Field(description="Counts from 0; part of the names of its pods.")
     nodes: Nodes = Field(description="Pods of the attempt.")
     wanted_nodes: Nodes | None = Field(
-        default=None, description="spec.nodes when the attempt was decided; with elastic it may have fewer."
+        default=None,
+        description="spec.nodes when the attempt was decided, or after a change since that came to the same number of "
+        "nodes; with elastic it may have fewer.",
     )
     grace_seconds: Annotated[int, Field(ge=0, le=LONGEST_GRACE)] | None = Field(
         default=None,
@@ -49,11 +51,18 @@ class AttemptStatus(StatusPart):
     avoided_nodes: Annotated[tuple[NodeName, ...], Field(max_length=NODES_AVOIDED)] | None = Field(
         default=None, description="Nodes on which none of its pods is placed, as earlier attempts failed there."
     )
+    waiting_since: Timestamp | None = Field(
+        default=None,
+        description="When the first of the attempts just before it was to start that were replaced as their pods "
+        "never all ran; runPolicy.pendingDeadlineSeconds counts from there.",
+    )
     start_time: Timestamp | None = Field(
         default=None, description="When its pods were to be created; unset: decided, and its turn has not come."
     )
     placing_time: Timestamp | None = Field(
-        default=None, description="When a pod was first seen to find no node, with none in a queue any more."
+        default=None,
+        description="When a pod was first seen to find no node, with none in a queue any more, or last did find one in "
+        "an attempt before it that looked for the same nodes.",
     )
     running_time: Timestamp | None = Field(default=None, description="When all its pods ran.")
     ending_time: Timestamp | None = Field(
@@ -168,6 +177,11 @@ class JobStatus(StatusPart):
     earlier_disruptions: Number | None = Field(
         default=None,
         description="Disruptions in a row without a new checkpoint, just before the attempts listed here.",
+    )
+    earlier_fruitless: Number | None = Field(
+        default=None,
+        description="Attempts in a row without a new checkpoint, just before those listed here; the pause before the "
+        "next one grows with them.",
     )
     dataset: DatasetStatus | None = Field(default=None, description="The prepared dataset.")
     progress: ProgressStatus | None = Field(default=None, description="How far training is.")

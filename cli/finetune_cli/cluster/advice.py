@@ -18,6 +18,7 @@ _WAITING: Final = {
     "QuotaExceeded": f"Wait for others to end, or have the quota raised; {_ITSELF}.",
     "Queued": f"Wait for the turn of its queue; {_ITSELF}.",
     "PodsPending": "kubectl describe pod tells more of the pod that is named.",
+    "PodsTerminating": f"Mend, taint as out-of-service or delete the nodes that are named; {_ITSELF}.",
     "ProgressUnreachable": "Training goes on; let the operator reach the progress port of the pod that is named.",
     "ChildRefused": f"Mend what the API server names; {_ITSELF}.",
     "PolicyForbids": "Apply a job without that field, or ask the people who run the operator to allow it.",

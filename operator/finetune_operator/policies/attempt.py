@@ -99,8 +99,8 @@ def _echoing(view: View, verdict: Verdict) -> float:
 def _waited(view: View, newest: AttemptStatus, finished: datetime, window: float) -> float:
     """By the operator's clock, as that of a node may be hours away; but an older CRD drops what it does not know."""
     if newest.ending_time is not None:
-        return view.since(newest.ending_time)
-    forgotten = newest.grace_seconds is None and view.since(finished) > window + _CLOCKS
+        return max(0.0, view.since(newest.ending_time))
+    forgotten = newest.grace_seconds is None and abs(view.since(finished)) > window + _CLOCKS
     return window if forgotten else 0.0
 
 
@@ -112,5 +112,6 @@ def _saving(view: View, newest: AttemptStatus, pods: Sequence[SeenPod]) -> float
 
 
 def _waiting(view: View, newest: AttemptStatus, seconds: float) -> View:
-    noticed = amended(newest, ending_time=newest.ending_time or view.now)
+    # By the clock of a leader before this one it may have been later than now.
+    noticed = amended(newest, ending_time=min(newest.ending_time or view.now, view.now))
     return view.with_attempt(noticed).again_after(seconds).stop()

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from finetune_api.reasons import ALREADY_COMPLETE, AttemptOutcome, ConditionType
 from finetune_api.status import ATTEMPTS_KEPT, AttemptStatus, FailureStatus, OutputsStatus
 from finetune_operator.attempts import RESIZED, UNPLACEABLE
 from finetune_operator.children.volumes import OUTPUT
+from finetune_operator.policies.patience import taking_over
 from finetune_operator.policies.progress import own_progress
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
@@ -22,7 +24,7 @@ def end_attempt(view: View, outcome: AttemptOutcome, reason: str, message: str) 
     if attempt is None or attempt.outcome is not None:
         return view
     progress = own_progress(view)
-    ran = int(view.since(attempt.running_time)) if attempt.running_time else 0
+    ran = ran_for(view, attempt)
     over = amended(
         attempt,
         end_time=view.now,
@@ -32,7 +34,30 @@ def end_attempt(view: View, outcome: AttemptOutcome, reason: str, message: str) 
         last_step=progress.step if progress else None,
         checkpoint_step=progress.last_checkpoint_step if progress else None,
     )
-    return view.with_attempt(over).report(active_seconds=view.status.active_seconds + max(0, ran))
+    return view.with_attempt(over).report(active_seconds=view.status.active_seconds + ran)
+
+
+def ran_for(view: View, attempt: AttemptStatus) -> int:
+    """Return the seconds for which all pods of an attempt ran.
+
+    The time in which nobody saw that they had ended is no running time.
+    """
+    if attempt.running_time is None:
+        return 0
+    until = min(view.now, last_end(view, attempt) or view.now)
+    return max(0, (until - attempt.running_time) // timedelta(seconds=1))
+
+
+def last_end(view: View, attempt: AttemptStatus) -> datetime | None:
+    """Return when the last pod of an attempt ended; None while one may run, and where nobody can tell.
+
+    The clock of a node by which that was before all of them ran is not believed.
+    """
+    pods = view.observed.of_attempt(attempt.number)
+    ends = [pod.finished for pod in pods if pod.finished is not None]
+    if not ends or not all(pod.terminal for pod in pods):
+        return None
+    return max(ends) if attempt.running_time is None or max(ends) >= attempt.running_time else None
 
 
 def advanced(attempt: AttemptStatus) -> bool:
@@ -46,16 +71,8 @@ def given_up(attempt: AttemptStatus) -> bool:
 
 
 def fruitless_attempts(view: View) -> int:
-    """Count the newest attempts in a row that ended without a new checkpoint.
-
-    Those that were given up for want of room, or for another number of nodes, say nothing.
-    """
-    count = 0
-    for attempt in reversed(view.status.attempts):
-        if advanced(attempt):
-            break
-        count += attempt.outcome is not None and not given_up(attempt)
-    return count
+    """Count the newest attempts in a row that ended without a new checkpoint, however long ago they began."""
+    return _fruitless(view.status.earlier_fruitless or 0, view.status.attempts)
 
 
 def fruitless_disruptions(view: View) -> int:
@@ -70,10 +87,24 @@ def disruptions_allowed(view: View) -> int:
 
 
 def with_another(view: View, attempt: AttemptStatus) -> View:
-    """Add an attempt; of the one that is no longer listed for it, what it says of disruptions is kept."""
-    attempts = (*view.status.attempts, attempt)
-    earlier = _disruptions(view.status.earlier_disruptions or 0, attempts[:-ATTEMPTS_KEPT])
-    return view.report(attempts=attempts[-ATTEMPTS_KEPT:], earlier_disruptions=earlier)
+    """Add an attempt; of the one that is no longer listed for it, what counts later is kept."""
+    attempts = (*view.status.attempts, taking_over(view, attempt))
+    dropped, status = attempts[:-ATTEMPTS_KEPT], view.status
+    return view.report(
+        attempts=attempts[-ATTEMPTS_KEPT:],
+        earlier_disruptions=_disruptions(status.earlier_disruptions or 0, dropped),
+        earlier_fruitless=_fruitless(status.earlier_fruitless or 0, dropped),
+    )
+
+
+def _fruitless(count: int, attempts: Sequence[AttemptStatus]) -> int:
+    """Those that were given up for want of room, or for another number of nodes, say nothing."""
+    for attempt in attempts:
+        if advanced(attempt):
+            count = 0
+        else:
+            count += attempt.outcome is not None and not given_up(attempt)
+    return count
 
 
 def _disruptions(count: int, attempts: Sequence[AttemptStatus]) -> int:

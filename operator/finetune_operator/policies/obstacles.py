@@ -14,9 +14,10 @@ from finetune_api.names import (
 from finetune_api.reasons import ConditionType
 from finetune_api.status import JobStatus, condition_of
 from finetune_operator.decision import Deletion
-from finetune_operator.observed import Refusal
+from finetune_operator.observed import Refusal, SeenChild
 from finetune_operator.view import View
 
+_FOREIGN = "ChildForeign"
 _FOREIGN_RETRY = 5.0
 """Seconds between looks at a name that another object holds; often it goes with a deleted job of the same name."""
 _RESULTS = "PersistentVolumeClaim"
@@ -33,8 +34,7 @@ def obstacles(view: View) -> View:
     names = _names(view)
     foreign = next((child for child in view.observed.foreign if (child.kind, child.name) in names), None)
     if foreign is not None:
-        view = view.say(ConditionType.STALLED, "ChildForeign", kind=foreign.kind, name=foreign.name)
-        return _blocked(_collecting(view), _FOREIGN_RETRY)
+        return _blocked(_collecting(_foreign(view, foreign)), _FOREIGN_RETRY)
     retry = view.settings.timing.refusal_retry
     standing = [one for one in view.observed.refusals if not view.observed.exists(one.kind, one.name)]
     fresh = next((one for one in standing if view.since(one.at) < retry), None)
@@ -45,6 +45,13 @@ def obstacles(view: View) -> View:
     return view.again_after(left) if left > 0 else unstalled(view)
 
 
+def _foreign(view: View, child: SeenChild) -> View:
+    """Tell of a name that another object holds, as of the moment since when it is that which is in the way."""
+    told = condition_of(view.recorded.conditions, ConditionType.STALLED)
+    view = view if told is not None and told.reason == _FOREIGN else unstalled(view)
+    return view.say(ConditionType.STALLED, _FOREIGN, kind=child.kind, name=child.name)
+
+
 def _collecting(view: View) -> View:
     """Delete what an earlier job of this name has left behind.
 
@@ -52,7 +59,7 @@ def _collecting(view: View) -> View:
     garbage collector that the old one is gone, and then nobody ever would.
     """
     told = condition_of(view.recorded.conditions, ConditionType.STALLED)
-    if told is None or told.reason != "ChildForeign" or view.since(told.last_transition_time) < _COLLECTED_WITHIN:
+    if told is None or told.reason != _FOREIGN or view.since(told.last_transition_time) < _COLLECTED_WITHIN:
         return view
     left = [child for child in view.observed.foreign if child.orphaned and not child.deleting]
     return view.deleting([Deletion(one.kind, one.name, one.uid) for one in left if one.kind != _RESULTS])

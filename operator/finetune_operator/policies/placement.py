@@ -1,7 +1,6 @@
 """An attempt whose pods do not all find a node: an elastic job goes on with fewer, and no job is stuck by avoidance."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from finetune_api.reasons import AttemptOutcome, ConditionType
@@ -11,6 +10,7 @@ from finetune_operator.policies.avoidance import nodes_to_avoid
 from finetune_operator.policies.elastic import fitting_nodes
 from finetune_operator.policies.ending import end_attempt
 from finetune_operator.policies.launch import begin
+from finetune_operator.policies.patience import AGAIN, goes_on_searching, searches_since
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
@@ -22,13 +22,16 @@ def placement(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> Vi
     """Replace an attempt that cannot be placed as it is within the deadline, if it can be made smaller or freer."""
     held = [pod for pod in pods if _waits_for(pod, "Unschedulable")]
     queued = any(_waits_for(pod, "Queued") for pod in pods)
-    view, attempt = _placing(view, attempt, seen=bool(held) and not queued)
+    view, attempt = _placing(view, attempt, pods, held=bool(held), queued=queued)
     if not held or queued or attempt.start_time is None:
         return view
     fewer = _fewer(view, attempt, pods)
     if fewer is None and not attempt.avoided_nodes:
         return view
-    left = view.settings.timing.placement_deadline - view.since(_last_move(attempt, pods, attempt.start_time))
+    deadline, started = view.settings.timing.placement_deadline, attempt.start_time
+    left = deadline - view.since(searches_since(attempt, started, pods))
+    if goes_on_searching(attempt) and view.since(started) >= 0:
+        left = max(left, min(AGAIN, deadline) - view.since(started))
     if left > 0:
         return view.again_after(left)
     return _replaced(view, attempt, held[0], fewer)
@@ -39,9 +42,19 @@ def _waits_for(pod: SeenPod, reason: str) -> bool:
     return waits and pod.node is None and pod.wait is not None and pod.wait.reason == reason
 
 
-def _placing(view: View, attempt: AttemptStatus, *, seen: bool) -> tuple[View, AttemptStatus]:
-    """Note since when nothing but a node is missing: no condition of a pod tells when it left its queue."""
-    attempt = amended(attempt, placing_time=(attempt.placing_time or view.now) if seen else None)
+def _placing(
+    view: View, attempt: AttemptStatus, pods: Sequence[SeenPod], *, held: bool, queued: bool
+) -> tuple[View, AttemptStatus]:
+    """Note since when nothing but a node is missing: no condition of a pod tells when it left its queue.
+
+    Until the scheduler has looked at all pods, what was known before them stands.
+    """
+    since = attempt.placing_time
+    if queued or (len(pods) == attempt.nodes and all(pod.node is not None for pod in pods)):
+        since = None
+    elif held:
+        since = min(since or view.now, view.now)  # the clock of another leader may have been ahead
+    attempt = amended(attempt, placing_time=since)
     return view.with_attempt(attempt), attempt
 
 
@@ -50,15 +63,6 @@ def _fewer(view: View, attempt: AttemptStatus, pods: Sequence[SeenPod]) -> int |
     placed = sum(pod.node is not None and not pod.terminal and not view.observed.lost(pod) for pod in pods)
     most = attempt.nodes - 1 if view.spec.scheduling.gang in _ALL_OR_NONE else min(placed, attempt.nodes - 1)
     return fitting_nodes(view, most)
-
-
-def _last_move(attempt: AttemptStatus, pods: Sequence[SeenPod], started: datetime) -> datetime:
-    """While pods still get nodes, as when a queue or an autoscaler lets them in, the others may too."""
-    placed = [pod.placed for pod in pods if pod.node is not None and pod.placed is not None]
-    if attempt.grace_seconds is not None:
-        return max([attempt.placing_time or started, *placed])
-    # An older CRD drops what it does not know, and no such attempt would ever be placed otherwise.
-    return max([started, *placed, *(pod.created for pod in pods if pod.created is not None)])
 
 
 def _replaced(view: View, attempt: AttemptStatus, held: SeenPod, fewer: int | None) -> View:

@@ -11,15 +11,12 @@ from finetune_operator.children.prepare_pod import build_prepare_pod
 from finetune_operator.dataset_report import dataset_of
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.policies.ending import complete, fail, found_complete
-from finetune_operator.policies.removal import removal
+from finetune_operator.policies.removal import removal, until_late
 from finetune_operator.policies.waiting import say_waiting
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, deletion_of
 
 RETRYING = "Retrying"
-
-_CONFIRMED_WITHIN = 30.0
-"""Seconds that a kubelet has for saying that a pod has ended whose grace is over."""
 
 
 def prepare(view: View) -> View:
@@ -154,7 +151,7 @@ def _removing(view: View, pod: SeenPod) -> View:
     asked = [deletion] if deletion else []
     if not view.observed.lost(pod) or any(one.grace == 0 for one in asked):
         return view.deleting(asked)
-    left = _CONFIRMED_WITHIN - (view.since(pod.leaves) if pod.leaves else 0.0)
+    left = until_late(view, pod)
     if left <= 0:
         return view.deleting([deletion_of(pod, grace=0)])
     return _stuck(view, pod).deleting(asked).again_after(left)

@@ -10,6 +10,14 @@ from finetune_operator.view import View, deletion_of
 
 _SAVING: Final = (AttemptOutcome.SUSPENDED, AttemptOutcome.CANCELLED)
 
+_CONFIRMED_WITHIN: Final = 30.0
+"""Seconds that a kubelet has for saying that a pod has ended whose grace is over."""
+
+
+def until_late(view: View, pod: SeenPod) -> float:
+    """Return the seconds after which its kubelet should have said that a pod has ended; 0 or less when it is late."""
+    return _CONFIRMED_WITHIN - (view.since(pod.leaves) if pod.leaves else 0.0)
+
 
 def removal(view: View, pod: SeenPod) -> Deletion | None:
     """A pod on a node that will never come back is removed by force, since no kubelet confirms its end."""

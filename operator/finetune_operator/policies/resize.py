@@ -16,8 +16,7 @@ def resize(view: View) -> View:
     attempt = view.attempt
     if attempt is None or attempt.outcome is not None:
         return view
-    if attempt.wanted_nodes is None and view.spec.elastic is not None:
-        # An older operator began it.
+    if _comes_to_nothing(view, attempt):
         attempt = amended(attempt, wanted_nodes=view.spec.nodes)
         view = view.with_attempt(attempt)
     if attempt.reason != RESIZING and not _due(view, attempt):
@@ -34,6 +33,14 @@ def resize(view: View) -> View:
         # Every rank is alive, so each has its full grace to save.
         return view.deleting([deletion_of(pod) for pod in alive if not pod.deleting]).stop()
     return _resized(view, attempt)
+
+
+def _comes_to_nothing(view: View, attempt: AttemptStatus) -> bool:
+    """Whether `spec.nodes` was changed to what comes to the same number of nodes: only the next change is news then."""
+    if view.spec.elastic is None or attempt.wanted_nodes == view.spec.nodes:
+        return False
+    begun_by_older_operator = attempt.wanted_nodes is None
+    return begun_by_older_operator or (attempt.reason is None and next_nodes(view) == attempt.nodes)
 
 
 def _due(view: View, attempt: AttemptStatus) -> bool:

@@ -5,7 +5,7 @@ from finetune_api.status import condition_of, is_true
 from finetune_operator.attempts import SUSPENDING
 from finetune_operator.policies.ending import end_attempt
 from finetune_operator.policies.obstacles import unstalled
-from finetune_operator.policies.prepare import RETRYING, noted_end
+from finetune_operator.policies.prepare import RETRYING, is_retrying, noted_end, prepare
 from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.removal import removal
 from finetune_operator.policies.restart import decisive, settle
@@ -22,12 +22,24 @@ def suspend(view: View) -> View:
     verdict = decisive(view)
     if verdict is not None:
         return settle(view, verdict)
+    view = _judged(view)
+    if view.done:
+        return view
     pods = [pod for pod in _pods(view) if not pod.gone]
     if all(_beyond_reach(view, pod) for pod in pods):
         return _removing(_suspended(view), pods)
     if condition is None or condition.reason != SUSPENDING or not _intended(view):
         return _intend(view).again_after(0).stop()
     return _drain(view, pods)
+
+
+def _judged(view: View) -> View:
+    """Take in what the pod that prepares has said before it is deleted; that it left as it was asked says nothing."""
+    pod = view.observed.prepare_pod
+    if pod is None or not pod.terminal or (is_retrying(view) and not pod.succeeded):
+        return view
+    judged = prepare(view)
+    return view if judged.status.prepare_disruptions != view.status.prepare_disruptions else judged
 
 
 def _pods(view: View) -> list[SeenPod]:
@@ -79,7 +91,17 @@ def _resumed(view: View) -> View:
     reconciling = condition_of(view.status.conditions, ConditionType.RECONCILING)
     if reconciling is not None and reconciling.reason == "Suspended":
         view = view.say(ConditionType.RECONCILING, "Preparing")
-    return view.say(ConditionType.SUSPENDED, "Resumed")
+    return _going_on(view).say(ConditionType.SUSPENDED, "Resumed")
+
+
+def _going_on(view: View) -> View:
+    """An attempt of which no pod was asked to leave yet goes on as if nothing had been intended."""
+    attempt = view.attempt
+    if attempt is None or attempt.outcome is not None or attempt.reason != SUSPENDING:
+        return view
+    pods = view.observed.of_attempt(attempt.number)
+    left = any(pod.deleting or pod.gone for pod in pods) or (attempt.running_time and len(pods) < attempt.nodes)
+    return view if left else view.with_attempt(amended(attempt, reason=None))
 
 
 def _put_off(view: View) -> View:

@@ -109,9 +109,14 @@ class Reconciler:
             self._puller.give_back(key, report)
             raise
         memory.recorded(decided.status or job.status)
+        if decided.status is not None:
+            # What is recorded is never news again, though a create may fail. Events of a plan without a status tell of
+            # what it does.
+            self._poster.post(job, decided.events)
         complete = await self._hands.create(key, memory, decided.create)
         await self._hands.delete(key, memory, decided.delete)
-        self._poster.post(job, decided.events)
+        if decided.status is None:
+            self._poster.post(job, decided.events)
         self._follow(key, job, decided, observed)
         memory.incomplete = 0 if complete else memory.incomplete + 1
         # The first incomplete round is told at once; when telling changes nothing, the next are ever rarer.

@@ -21,7 +21,7 @@ def _play(story: Story) -> None:
             assert isinstance(server, LogServer)
             await story(server, client)
 
-    asyncio.run(asyncio.wait_for(playing(), 20))
+    asyncio.run(asyncio.wait_for(playing(), 60))
 
 
 async def _quickly(_: float) -> None:

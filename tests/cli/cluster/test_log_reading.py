@@ -42,7 +42,7 @@ def test_a_broken_stream_goes_on_where_it_was() -> None:
             assert since[:2] == [None, "1970-01-01T00:00:10Z"]
             return read
 
-    assert asyncio.run(asyncio.wait_for(story(), 20)) == ["one", "two", "three", "four", "five"]
+    assert asyncio.run(asyncio.wait_for(story(), 60)) == ["one", "two", "three", "four", "five"]
     assert any("cannot be reached" in one for one in told)
     assert any("kubelet is away; trying again" in one for one in told)
 
@@ -65,7 +65,7 @@ def test_a_log_that_has_not_begun_is_waited_for() -> None:
             await beginning
             return read
 
-    assert asyncio.run(asyncio.wait_for(story(), 20)) == ["begun"]
+    assert asyncio.run(asyncio.wait_for(story(), 60)) == ["begun"]
 
 
 def test_a_container_that_begins_and_ends_between_two_looks_is_not_missed() -> None:
@@ -78,7 +78,7 @@ def test_a_container_that_begins_and_ends_between_two_looks_is_not_missed() -> N
             reader = LogReader(client, "team", Container(POD, "trainer"))
             return [line.text async for line in reader.follow(lambda _: None)]
 
-    assert asyncio.run(asyncio.wait_for(story(), 20)) == ["short life"]
+    assert asyncio.run(asyncio.wait_for(story(), 60)) == ["short life"]
 
 
 def test_the_log_of_a_container_that_never_ran_is_empty_and_what_is_forbidden_is_raised() -> None:
@@ -92,7 +92,7 @@ def test_the_log_of_a_container_that_never_ran_is_empty_and_what_is_forbidden_is
             with pytest.raises(ApiError, match="you may not read logs"):
                 assert [line async for line in reader.follow(lambda _: None)] == []
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), 60))
 
 
 @pytest.mark.parametrize(

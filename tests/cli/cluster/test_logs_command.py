@@ -104,14 +104,14 @@ class _Following:
     def finish(self) -> tuple[int, str, str]:
         """Exit code, stdout and stderr."""
         try:
-            out, err = self.process.communicate(timeout=30)
+            out, err = self.process.communicate(timeout=120)
         finally:
             self.process.kill()
         return self.process.returncode, out, err
 
 
 def _wait_for(cluster: ThreadedCluster, test: Callable[[LogServer], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not cluster.do(test):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -17,7 +17,7 @@ Scene = Callable[[FakeApiServer, Client], Awaitable[None]]
 def play(scene: Scene) -> FakeApiServer:
     async def run() -> FakeApiServer:
         async with FakeApiServer().serving() as server, server.client() as client:
-            await asyncio.wait_for(scene(server, client), 20)
+            await asyncio.wait_for(scene(server, client), 60)
             return server
 
     return asyncio.run(run())

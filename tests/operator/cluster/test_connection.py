@@ -17,7 +17,7 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
 def play(scene: Callable[[FakeApiServer, Client], Awaitable[None]]) -> None:
     async def run() -> None:
         async with FakeApiServer().serving() as server, server.client() as client:
-            await asyncio.wait_for(scene(server, client), 20)
+            await asyncio.wait_for(scene(server, client), 60)
 
     asyncio.run(run())
 

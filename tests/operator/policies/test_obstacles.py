@@ -63,8 +63,11 @@ def test_kubernetes_has_its_time_whatever_was_in_the_way_before() -> None:
     cluster.reconcile()
     cluster.wait(600)
     found = Surroundings(children=[left_behind("ConfigMap", "arc-easy-config")])
-    decided = plan(cluster.seen_job(), observe(cluster.seen_job(), found), cluster.now, cluster.settings)
-    assert decided.delete == ()
+    for seconds, deletions in ((0, 0), (29, 0), (1, 1)):
+        cluster.wait(seconds)
+        decided = plan(cluster.seen_job(), observe(cluster.seen_job(), found), cluster.now, cluster.settings)
+        cluster.apply(replace(decided, delete=()))
+        assert len(decided.delete) == deletions
 
 
 @pytest.mark.parametrize(

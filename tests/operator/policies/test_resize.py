@@ -132,3 +132,27 @@ def test_an_attempt_of_an_older_operator_is_resized_when_the_number_changes_late
     want(cluster, 4)
     cluster.reconcile()
     assert cluster.status.attempts[0].reason == "Resizing"
+
+
+def test_a_number_that_is_changed_to_what_runs_and_back_lets_a_small_attempt_grow() -> None:
+    cluster = FakeCluster(inline_job(nodes=4, elastic={"minNodes": 1, "maxNodes": 4}))
+    cluster.settle()
+    for pod in cluster.pods()[2:]:
+        cluster.hold_up(pod)
+    for pod in cluster.pods()[:2]:
+        cluster.run(pod)
+    cluster.settle()
+    cluster.wait(60)
+    cluster.settle()
+    cluster.kubelet()
+    running(cluster)
+    want(cluster, 2)
+    cluster.settle()
+    small = cluster.status.attempts[-1]
+    assert (small.nodes, small.wanted_nodes, cluster.status.state) == (2, 2, State.RUNNING)
+    want(cluster, 4)
+    cluster.settle()
+    assert cluster.status.attempts[-1].reason == "Resizing"
+    drained(cluster, 3)
+    cluster.settle()
+    assert [one.nodes for one in cluster.status.attempts] == [4, 2, 4]

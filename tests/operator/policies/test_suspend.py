@@ -112,3 +112,85 @@ def test_a_crash_before_the_pods_were_asked_to_leave_is_a_crash() -> None:
     cluster.settle()
     assert (cluster.status.attempts[0].outcome, cluster.status.restarts) == (AttemptOutcome.FAILURE, 1)
     assert cluster.status.state == State.SUSPENDED
+
+
+def test_a_suspension_that_was_taken_back_in_time_leaves_no_trace() -> None:
+    cluster = running(FakeCluster(inline_job(elastic={"minNodes": 1, "maxNodes": 4})))
+    cluster.edit(suspend=True)
+    cluster.reconcile()
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert cluster.status.attempts[0].reason is None
+    assert cluster.status.state == State.RUNNING
+    cluster.evict(cluster.pod("arc-easy-0-1"))
+    cluster.kubelet()
+    cluster.settle()
+    assert cluster.status.attempts[0].outcome == AttemptOutcome.DISRUPTION
+
+
+def test_a_run_that_was_not_suspended_after_all_still_follows_its_number_of_nodes() -> None:
+    cluster = running(FakeCluster(inline_job(elastic={"minNodes": 1, "maxNodes": 4})))
+    cluster.edit(suspend=True)
+    cluster.reconcile()
+    cluster.edit(suspend=False)
+    cluster.settle()
+    cluster.job["spec"]["nodes"] = 4
+    cluster.settle()
+    cluster.kubelet()
+    assert len(running(cluster).pods("Running")) == 4
+
+
+def prepared(cluster: FakeCluster) -> str:
+    """What is said of the data."""
+    condition = condition_of(cluster.status.conditions, ConditionType.DATASET_PREPARED)
+    assert condition is not None
+    return condition.reason
+
+
+def test_data_that_is_prepared_when_a_job_is_suspended_is_not_prepared_again() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=True)
+    cluster.end(cluster.pod("arc-easy-prepare"), Outcome.SUCCEEDED, facts={"dataset": {"rows": 9, "tokens": 99}})
+    cluster.settle()
+    cluster.kubelet()
+    cluster.settle()
+    assert (cluster.pods(), cluster.status.state, prepared(cluster)) == ([], State.SUSPENDED, "Prepared")
+    assert cluster.status.dataset is not None
+    assert cluster.status.dataset.rows == 9
+    cluster.edit(suspend=False)
+    cluster.settle()
+    assert cluster.names() == ["arc-easy-0-0", "arc-easy-0-1"]
+
+
+def test_data_that_is_prepared_while_its_pod_is_asked_to_leave_is_not_prepared_again() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=True)
+    cluster.settle()
+    cluster.end(cluster.pod("arc-easy-prepare"), Outcome.SUCCEEDED)
+    cluster.kubelet()
+    cluster.settle()
+    assert (cluster.pods(), cluster.status.state, prepared(cluster)) == ([], State.SUSPENDED, "Prepared")
+
+
+def test_a_mistake_in_the_data_is_told_though_the_job_is_suspended() -> None:
+    cluster = running(FakeCluster(job()))
+    cluster.edit(suspend=True)
+    cluster.end(cluster.pod("arc-easy-prepare"), Outcome.DATASET_INVALID)
+    cluster.settle()
+    failed = condition_of(cluster.status.conditions, ConditionType.FAILED)
+    assert failed is not None
+    assert (cluster.status.state, failed.reason) == (State.FAILED, "DatasetInvalid")
+
+
+def test_a_crash_of_the_prepare_pod_before_it_was_asked_to_leave_is_counted_and_one_after_it_is_not() -> None:
+    for asked, restarts in ((False, 1), (True, 0)):
+        cluster = running(FakeCluster(job()))
+        cluster.edit(suspend=True)
+        if asked:
+            cluster.settle()
+        cluster.exit(cluster.pod("arc-easy-prepare"), 1)
+        cluster.settle()
+        cluster.kubelet()
+        cluster.settle()
+        assert (cluster.pods(), cluster.status.state, prepared(cluster)) == ([], State.SUSPENDED, "Retrying")
+        assert (cluster.status.restarts, cluster.status.prepare_disruptions) == (restarts, 0)

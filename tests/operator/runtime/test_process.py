@@ -20,6 +20,8 @@ from support.operator_jobs import inline_job
 from support.ports import free_port
 from support.shell_scene import add_node, ended, run_all
 
+PATIENCE = 120.0
+"""Seconds for anything that has to come: only what never comes takes so long."""
 SUCCEEDED = TerminationMessage(outcome=Outcome.SUCCEEDED, step=4).to_json()
 
 
@@ -38,7 +40,7 @@ class Operator:
         begun = time.monotonic()
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        _, log = await asyncio.wait_for(self.process.communicate(), 20)
+        _, log = await asyncio.wait_for(self.process.communicate(), PATIENCE)
         return self.process.returncode or 0, time.monotonic() - begun, log.decode()
 
 
@@ -62,13 +64,13 @@ async def operating(server: FakeApiServer, tmp_path: Path, *more: str) -> AsyncI
             await process.wait()
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
+async def until(condition: Any, seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
 
 
-async def noted(operator: Any, counter: str, seconds: float = 20.0) -> None:
+async def noted(operator: Any, counter: str, seconds: float = PATIENCE) -> None:
     """Wait until a counter of the operator is no longer 0."""
     async with asyncio.timeout(seconds):
         while f"{counter} 0.0" in (await operator.get(operator.metrics, "/metrics"))[1]:
@@ -98,7 +100,7 @@ def test_a_job_is_followed_through_the_watches_to_its_end(tmp_path: Path) -> Non
             assert "arc-easy" not in metrics
             code, seconds, log = await operator.stop()
             assert code == 0
-            assert seconds < 5
+            assert seconds < 30  # what Kubernetes gives it
             lines = [json.loads(line) for line in log.splitlines()]
             assert {line.get("job") for line in lines} >= {"team/arc-easy"}
             assert not [line for line in lines if line["level"] == "error"]
@@ -174,7 +176,7 @@ def test_an_operator_waits_for_an_api_server_that_does_not_answer_yet(tmp_path: 
         async with operating(absent, tmp_path) as operator:
             log = operator.process.stderr
             assert log is not None
-            line = await asyncio.wait_for(log.readline(), 20)
+            line = await asyncio.wait_for(log.readline(), PATIENCE)
             assert b"waiting for the API server" in line
             assert (await operator.get(operator.health, "/healthz"))[0] == 200
             assert (await operator.get(operator.health, "/readyz"))[0] == 503
@@ -198,7 +200,7 @@ def test_of_two_operators_one_works_and_the_other_takes_over_when_it_leaves(tmp_
                     server.put("finetunejobs", inline_job())
                     await until(lambda: len(server.of("pods")) == 2)
                     server.change("leases", "operator", lambda body: body["spec"].update(holderIdentity="another"))
-                    code, _, log = await asyncio.wait_for(_end(second), 20)
+                    code, _, log = await asyncio.wait_for(_end(second), PATIENCE)
                     assert code == 1
                     assert "another operator leads now" in log
 
@@ -227,7 +229,7 @@ def test_a_mistake_on_the_command_line_is_told_without_a_traceback(
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "finetune_operator", *arguments, stderr=asyncio.subprocess.PIPE
         )
-        _, log = await asyncio.wait_for(process.communicate(), 30)
+        _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert message in log.decode()
         assert "Traceback" not in log.decode()
         assert process.returncode == code
@@ -239,7 +241,7 @@ def test_a_cluster_without_the_definition_is_told_what_to_install(tmp_path: Path
     async def run() -> None:
         async with FakeApiServer().serving() as server, operating(server, tmp_path) as operator:
             server.fail("GET", "finetunejobs", 404, reason="NotFound", times=100)
-            code, _, log = await asyncio.wait_for(_end(operator), 20)
+            code, _, log = await asyncio.wait_for(_end(operator), PATIENCE)
             assert code == 1
             assert "install crds/finetunejobs.yaml" in log
             assert "Traceback" not in log

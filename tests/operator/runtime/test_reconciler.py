@@ -5,15 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from finetune_api.names import JOB_NAME_LABEL, JOB_UID_LABEL
+from finetune_api.names import ATTEMPT_LABEL, JOB_NAME_LABEL, JOB_UID_LABEL
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_api.reasons import AttemptOutcome, ConditionType, State
 from finetune_api.status import condition_of
 from finetune_operator.cluster.resources import SERVICES
-from finetune_operator.decision import Event
-from finetune_operator.observed import SeenJob
 from finetune_operator.runtime.scope import Scope
 from finetune_operator.runtime.work_queue import Again
 from support.fake_api_server import FakeApiServer
@@ -365,39 +362,21 @@ def test_code_is_read_when_it_is_settled_and_not_while_the_run_goes_on() -> None
     act(scene)
 
 
-def test_events_follow_the_status_and_the_same_again_is_counted() -> None:
+def test_groups_do_not_outlive_the_attempts_that_are_kept() -> None:
     async def scene(shell: Shell) -> None:
-        shell.server.put("finetunejobs", inline_job())
-        await shell.settle()
-        await shell.poster.drain(5)
-        events = shell.server.of("events")
-        assert "AttemptStarted" in {event["reason"] for event in events}
-        assert {event["regarding"]["name"] for event in events} == {"arc-easy"}
-        seen = shell.world.jobs.get(*KEY)
-        assert seen is not None
-        for _ in range(3):
-            shell.poster.post(SeenJob.of(seen), [Event("Again", "the same")])
-        await shell.poster.drain(5)
-        (again,) = [event for event in shell.server.of("events") if event["reason"] == "Again"]
-        assert again["series"]["count"] == 3
+        scheduling = {"gang": "Coscheduling"}
+        shell.server.put("finetunejobs", inline_job(scheduling=scheduling, runPolicy={"maxRestarts": 20}))
+        for attempt in range(4):
+            await shell.settle()
+            groups = [group["metadata"]["name"] for group in shell.server.of("podgroups")]
+            assert groups == [f"arc-easy-{one}" for one in range(max(0, attempt - 1), attempt + 1)]
+            for pod in list(shell.server.of("pods")):
+                if pod["metadata"]["labels"][ATTEMPT_LABEL] == str(attempt):
+                    shell.server.change("pods", pod["metadata"]["name"], ended(1))
+            await shell.settle()
+            shell.wait(300)
 
     act(scene)
-
-
-def test_the_line_about_a_failure_tells_its_rank_and_later_ones_do_not(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(shell: Shell) -> None:
-        shell.server.put("finetunejobs", inline_job())
-        await shell.settle()
-        run_all(shell.server)
-        await shell.settle()
-        words = TerminationMessage(outcome=Outcome.CRASHED, rank=1).to_json()
-        shell.server.change("pods", FIRST[1], ended(1, words))
-        await shell.settle()
-
-    with caplog.at_level("INFO", "finetune_operator.runtime.reconciler"):
-        act(scene)
-    told = [getattr(record, "rank", None) for record in caplog.records if record.message == "status written"]
-    assert [rank for rank in told if rank is not None] == [1]
 
 
 def test_a_job_that_is_gone_is_forgotten() -> None:
@@ -439,23 +418,6 @@ def test_the_fake_server_is_not_touched_between_rounds() -> None:
         assert len(shell.server.requests) == before
 
     assert isinstance(act(scene), FakeApiServer)
-
-
-def test_a_mistake_of_the_operators_own_is_told_on_the_job_once() -> None:
-    async def scene(shell: Shell) -> None:
-        shell.server.put("finetunejobs", inline_job())
-        shell.server.change("finetunejobs", KEY.name, lambda body: body.update(status={"restarts": -1}))
-        posting = asyncio.create_task(shell.poster.work())
-        for _ in range(3):
-            with pytest.raises(ValidationError):
-                await shell.round()
-        await shell.poster.drain(5)
-        posting.cancel()
-
-    (event,) = act(scene).of("events")
-    assert (event["reason"], event["type"]) == ("InternalError", "Warning")
-    assert "series" not in event
-    assert "tries again: ValidationError: 1 validation error for JobStatus restarts" in event["note"]
 
 
 def test_a_plan_that_is_to_be_made_again_at_once_does_not_wait_for_a_missing_object() -> None:
