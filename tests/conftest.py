@@ -18,7 +18,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# The same examples each time, so that a change fails by what it does; `--hypothesis-profile exploring` looks for others.
+# The same examples each time: a change fails by what it does. `--hypothesis-profile exploring` looks for others.
 settings.register_profile("repeating", settings.get_profile("exploring"), derandomize=True)
 settings.load_profile("repeating")
 

@@ -47,7 +47,7 @@ def _candidates(name: str) -> Iterator[Path]:
 
 
 def _version_of(path: Path, asks: tuple[str, ...]) -> tuple[int, ...]:
-    done = subprocess.run([path, *asks], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([path, *asks], capture_output=True, text=True, check=False, timeout=120)
     return version_in(done.stdout + done.stderr)
 
 

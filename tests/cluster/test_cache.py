@@ -55,7 +55,7 @@ def test_processes_at_once_make_it_once_and_see_it_whole(tmp_path: Path) -> None
     command = [sys.executable, "-c", MAKER, str(tmp_path / "bin" / "tool"), str(tmp_path / "log")]
     environment = {"PYTHONPATH": str(TESTS), "FINETUNE_TEST_CACHE": str(tmp_path)}
     makers = [subprocess.Popen(command, env=environment) for _ in range(2)]
-    assert [maker.wait(30) for maker in makers] == [0, 0]
+    assert [maker.wait(300) for maker in makers] == [0, 0]
     assert (tmp_path / "log").read_text(encoding="utf-8") == "made "
 
 

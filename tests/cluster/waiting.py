@@ -8,7 +8,7 @@ _PAUSE: Final = 0.05
 
 
 def wait_until(
-    condition: Callable[[], bool], state: Callable[[], object] = lambda: "nothing", seconds: float = 30.0
+    condition: Callable[[], bool], state: Callable[[], object] = lambda: "nothing", seconds: float = 120.0
 ) -> float:
     """Wait until `condition` holds and return the seconds it took; AssertionError with `state` when it never does."""
     began = time.monotonic()

@@ -59,7 +59,7 @@ class Runs:
         file.write_text(json.dumps(self._plan))
         command = [*python_with_ranks(2, free_port()), "support.struck", str(file)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550, check=False)
         assert done.returncode == 0, done.stderr[-6000:]
         return [(outcome, step) for outcome, step in json.loads(file.with_suffix(".ends").read_text())]
 
@@ -84,7 +84,8 @@ def ends(root: Path) -> dict[str, tuple[str, int]]:
 def test_what_was_done_is_saved_and_the_run_goes_on_as_if_nothing_had_been(
     root: Path, ends: dict[str, tuple[str, int]], point: str, saved: int
 ) -> None:
-    assert ends[f"{point}.0"] == ("Preempted", saved)
+    # Ranks that leave as soon as they have met have not looked yet at which step they would begin.
+    assert ends[f"{point}.0"] == ("Preempted", None if point == "load" else saved)
     assert ends[f"{point}.1"] == ("Succeeded", 4)
     assert [line["attempt"] for line in step_lines(root / point)] == [0] * saved + [1] * (4 - saved)
     assert weights(root / point) == weights(root / "undisturbed")

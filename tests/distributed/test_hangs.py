@@ -23,8 +23,9 @@ REAL = {
     "prepare-module": "finetune_trainer.prepare",
     "agent-module": "finetune_trainer.launcher.agent",
     "code": EXAMPLE,
-    "step-timeout": 6,
-    "phase-timeouts": "save=6",
+    "step-timeout": 10,
+    "phase-timeouts": "save=10",
+    "launcher": "support.patient_launcher",
 }
 
 
@@ -59,7 +60,7 @@ def test_a_rank_that_waits_for_its_data_or_its_volume_is_named_with_its_stack(
     struck: Any, rank: int, point: str, where: str, function: str
 ) -> None:
     launched = struck(rank, point, "block")
-    message = launched.finish(timeout=240)
+    message = launched.finish(timeout=500)
     assert (message.outcome, message.reason, message.rank, message.step) == (Outcome.RETRYABLE, "Hang", rank, 2)
     assert where in message.message
     assert message.traceback.splitlines()[-1].endswith(f"in {function}")
@@ -70,7 +71,7 @@ def test_a_rank_that_waits_for_its_data_or_its_volume_is_named_with_its_stack(
 def test_of_two_nodes_the_one_whose_rank_is_frozen_names_it_and_the_other_blames_nobody(struck: Any) -> None:
     shared = {"nnodes": 2, "nproc-per-node": 1, "master-port": free_port(), "no-preflight": True}
     nodes = [struck(1, "step", "stop", **shared, **{"node-rank": node}) for node in range(2)]
-    waits, frozen = (node.finish(timeout=240) for node in nodes)
+    waits, frozen = (node.finish(timeout=500) for node in nodes)
     facts = [json.loads((node.dir.path / "termination.json").read_text()).get("hang") for node in nodes]
     assert (frozen.reason, frozen.rank, frozen.step, facts[1]["frozen"]) == ("Hang", 1, 2, True)
     # On a machine that is slow it loses its peer before it knows that both hang.

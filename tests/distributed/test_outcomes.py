@@ -92,7 +92,7 @@ def test_a_disk_that_fills_up_while_saving_ends_retryable_and_the_run_continues_
         env=quiet_environment(arc.root / "cache"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 75, done.stdout + done.stderr

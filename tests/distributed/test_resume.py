@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.arc_runs import ArcRun, processes_mentioning, step_lines, wait_for, weights
+from support.launching import wait_until
 from support.ports import free_port
 from support.shell import quiet_environment
 
@@ -61,10 +62,24 @@ def _runs(pid: int, module: str) -> bool:
 
 def strike_at_step(run: ArcRun, output: Path, step: int, strike: Strike, *arguments: str) -> int:
     """Start a run, strike it once it has done `step` steps, and return its exit code."""
-    process = run.start(output, STEPS, *arguments)
-    wait_for(lambda: len(step_lines(output)) >= step, process)
+    process = run.start(output, STEPS, *arguments, fault=held("step", step + 1))
+    wait_for(is_held(output), process)
+    assert len(step_lines(output)) == step
     strike(process, output)
-    return process.wait(timeout=120)
+    return process.wait(timeout=300)
+
+
+def held(point: str, step: int) -> dict[str, object]:
+    """Rank 0 waits at a point of a step until it may go on, and all steps take a while: nobody strikes too late."""
+    return {"rank": 0, "point": point, "step": step, "do": "pass", "pace": 0.3}
+
+
+def is_held(output: Path) -> Callable[[], bool]:
+    return (output / "strike" / "reached").exists
+
+
+def let_go(output: Path) -> None:
+    (output / "strike" / "go").touch()
 
 
 def assert_same_run(output: Path, undisturbed: Path, *, exactly: bool) -> None:
@@ -77,11 +92,17 @@ def assert_same_run(output: Path, undisturbed: Path, *, exactly: bool) -> None:
 
 
 def terminate(process: subprocess.Popen[str], output: Path) -> None:
-    process.send_signal(signal.SIGTERM)
+    ask_to_leave(process, output, signal.SIGTERM)
 
 
 def interrupt(process: subprocess.Popen[str], output: Path) -> None:
-    process.send_signal(signal.SIGINT)
+    ask_to_leave(process, output, signal.SIGINT)
+
+
+def ask_to_leave(process: subprocess.Popen[str], output: Path, number: signal.Signals) -> None:
+    process.send_signal(number)
+    wait_for(lambda: "asked to save and leave" in output.with_suffix(".log").read_text(), process)
+    let_go(output)
 
 
 def test_sigterm_saves_and_the_resumed_run_has_bit_identical_weights(plain: ArcRun) -> None:
@@ -108,7 +129,7 @@ def test_a_killed_rank_is_named_and_the_resumed_run_continues(plain: ArcRun) -> 
     log = output.with_suffix(".log").read_text()
     assert "rank 0" in log
     assert "SIGKILL" in log
-    assert processes_mentioning(str(output)) == []
+    wait_until(lambda: processes_mentioning(str(output)) == [])
     plain.finish(output, STEPS, "--resume", EVERY_STEP, KEEP_TWO)
     assert_same_run(output, plain.root / "undisturbed", exactly=False)
     assert len(list((output / "checkpoints").iterdir())) == 2
@@ -118,23 +139,20 @@ def test_a_killed_launcher_leaves_no_orphan_and_dropout_survives_the_resume(nois
     output = noisy.root / "launcher-killed"
     code = strike_at_step(noisy, output, 5, kill_launcher, EVERY_STEP, "--nproc", "2")
     assert code not in (0, 143)
-    assert processes_mentioning(str(output)) == []
+    wait_until(lambda: processes_mentioning(str(output)) == [])  # a rank that is held would live for ever
     noisy.finish(output, STEPS, "--resume", "--nproc", "2")
     assert_same_run(output, noisy.root / "undisturbed", exactly=True)
 
 
 def test_a_kill_during_a_save_leaves_the_previous_checkpoint_to_resume_from(plain: ArcRun) -> None:
     output = plain.root / "save-killed"
-    process = plain.start(output, STEPS, EVERY_STEP)
+    process = plain.start(output, STEPS, EVERY_STEP, fault=held("save", 4))
     checkpoints = output / "checkpoints"
-
-    def is_saving() -> bool:
-        folders = sorted(checkpoints.glob("step-*"))
-        return len(folders) > 3 and not (folders[-1] / "manifest.json").exists()
-
-    wait_for(is_saving, process)
+    wait_for(is_held(output), process)
+    saved = sorted(checkpoints.glob("step-*"))
+    assert [(folder / "manifest.json").exists() for folder in saved] == [True] * (len(saved) - 1) + [False]
     kill_rank(process, output)
-    assert process.wait(timeout=60) not in (0, 143)
+    assert process.wait(timeout=300) not in (0, 143)
     plain.finish(output, STEPS, "--resume")
     assert_same_run(output, plain.root / "undisturbed", exactly=True)
     assert all((folder / "manifest.json").exists() for folder in checkpoints.iterdir())
@@ -185,11 +203,12 @@ def test_a_run_continues_beside_new_code_and_a_new_evaluation_when_its_rows_are_
 
 def test_a_run_that_a_newer_attempt_overtakes_ends_saying_by_which(plain: ArcRun) -> None:
     output = plain.root / "overtaken"
-    process = plain.start(output, STEPS, EVERY_STEP)
-    wait_for(lambda: len(step_lines(output)) >= 2, process)
+    process = plain.start(output, STEPS, EVERY_STEP, fault=held("step", 3))
+    wait_for(is_held(output), process)
     own = json.loads((output / "attempts" / "0.json").read_text())
     (output / "attempts" / "9.json").write_text(json.dumps({"attempt": 9, "uid": own["uid"], "base": None}))
-    assert process.wait(timeout=120) == 75
+    let_go(output)
+    assert process.wait(timeout=300) == 75
     told = json.loads((output / "logs" / "attempt-0" / "node-0" / "termination.json").read_text())
     assert (told["outcome"], told["reason"], told["claimedAttempt"]) == ("Retryable", "Superseded", 9)
     assert "attempt 9 has taken over" in told["message"]
@@ -217,10 +236,10 @@ def test_a_new_job_that_names_a_finished_one_goes_straight_to_the_export(plain: 
         *(f"--{key}={value}" for key, value in options.items()),
     ]
     environment = quiet_environment(plain.root / "cache")
-    refused = subprocess.run(command, cwd=plain.root, env=environment, capture_output=True, timeout=120, check=False)
+    refused = subprocess.run(command, cwd=plain.root, env=environment, capture_output=True, timeout=300, check=False)
     assert refused.returncode == 2
     command.append(f"--resume-from={old}")
-    done = subprocess.run(command, cwd=plain.root, env=environment, capture_output=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=plain.root, env=environment, capture_output=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert weights(output) == weights(plain.root / "undisturbed")
     assert len(step_lines(output)) == 24

@@ -51,7 +51,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str
         (root / f"{ranks}.json").write_text(json.dumps([(free_port(), spec.model_dump(mode="json")) for spec in specs]))
         command = [*python_with_ranks(ranks, free_port()), "support.many_runs", str(root / f"{ranks}.json")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550, check=False)
         assert done.returncode == 0, done.stderr[:6000]
     return {name: step_lines(root / name) for name in (*ONE_RANK, *TWO_RANKS)}
 

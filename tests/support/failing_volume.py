@@ -1,4 +1,4 @@
-"""The real launcher on an output volume that answers some calls with an error: `$VOLUME` is JSON, call of `os` -> errno."""
+"""The real launcher on an output volume that fails: `$VOLUME` is JSON, the names of calls of `os` and their errno."""
 
 import json
 import os

@@ -38,7 +38,7 @@ class Disk:
         return [entry for entry in entries if entry.name not in kept] + [gone for e in entries for gone in self.lost(e)]
 
     def _keep(self, path: Path) -> None:
-        self._kept[_identity(path)] = set(os.listdir(path)) if path.is_dir() else path.read_bytes()
+        self._kept[_identity(path)] = {entry.name for entry in path.iterdir()} if path.is_dir() else path.read_bytes()
 
 
 def _identity(path: Path) -> tuple[int, int]:

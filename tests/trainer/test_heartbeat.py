@@ -19,11 +19,13 @@ def beat_in(directory: Path) -> Beat:
 def test_every_phase_is_read_as_it_was_entered(tmp_path: Path) -> None:
     heart = HeartbeatFile(tmp_path / "heart")
     for beats, phase in enumerate(PHASES, start=1):
+        before = time.monotonic_ns()
         heart.enter(phase)
+        after = time.monotonic_ns()
         read = read_beat(tmp_path / "heart")
         assert read is not None
         assert (read.phase, read.beats) == (phase, beats)
-        assert 0 <= time.monotonic_ns() - read.since_ns < 1e9
+        assert before <= read.since_ns <= after
 
 
 def test_the_longest_step_after_the_first_and_the_longest_save_are_measured(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_reader_never_sees_a_record_of_two_beats(tmp_path: Path) -> None:
     writer = multiprocessing.get_context("fork").Process(target=_beat_for_ever, args=(tmp_path / "heart",), daemon=True)
     writer.start()
     seen: set[int] = set()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(seen) < 200:
         read = read_beat(tmp_path / "heart")
         assert read is None or not read.beats or read.step == read.beats - 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from finetune_trainer.fence import Fence
 from finetune_trainer.metrics import MetricsFile
+from support.power import Disk
 from support.training import UNRIVALLED
 
 
@@ -30,6 +32,20 @@ def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path: Path) -> None:
     file.write({"step": 1, "loss": 2.5})
     assert lines(tmp_path) == [{"step": 1, "loss": 2.5}]
     file.close()
+
+
+@pytest.mark.parametrize("secure", [MetricsFile.sync, MetricsFile.close])
+def test_lines_outlive_a_loss_of_power_once_that_was_asked_for(
+    secure: Callable[[MetricsFile], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk().install(monkeypatch)
+    first = attempt(tmp_path, 0, first=0, last=3)
+    secure(first)
+    assert disk.lost(tmp_path) == []
+    first.close()
+    second = attempt(tmp_path, 1, first=2, last=2)
+    assert disk.lost(tmp_path) == []  # what was kept of the first
+    second.close()
 
 
 def test_a_resumed_attempt_cuts_the_file_back_to_where_it_begins(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Rank 0's journal: what is left in the output, and what is told while the run goes on."""
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from finetune_trainer.train.evaluate import EvalResult
 from finetune_trainer.train.step import StepResult
 from finetune_trainer.train.timeline import Timeline
 from support.ports import free_port
+from support.power import Disk
 from support.training import ALONE, UNRIVALLED, dataset_of, random_rows, split_of, training_config
 
 ROWS = random_rows(12, seed=11)
@@ -149,7 +152,7 @@ def test_the_longest_step_after_the_first_and_the_longest_save_are_told(attempt:
 def test_the_page_of_progress_tells_of_the_data_and_of_the_checkpoint_it_begins_with(start: Start) -> None:
     port = free_port()
     journal = start(port=port).begin(first=2)
-    with urlopen(f"http://127.0.0.1:{port}/progress", timeout=10) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/progress", timeout=60) as answer:
         told = json.load(answer)
     journal.close(Outcome.SUCCEEDED, "done", 2)
     assert told["lastCheckpointStep"] == told["step"] == 2
@@ -197,6 +200,32 @@ def test_a_resumed_attempt_says_so_and_cuts_the_metrics_back(start: Start) -> No
     second.begin(first=2).step(3, np.array([0]), RESULT, 0.0, 0.5)
     assert [(line["attempt"], line["step"]) for line in second.metrics()] == [(0, 1), (0, 2), (1, 3)]
     assert any(entry["text"] == "resuming after step 2 of 6" for entry in second.told("message"))
+
+
+def test_metrics_are_durable_when_asked_for_and_everything_is_at_the_end(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk().install(monkeypatch)
+    journal = attempt.begin()
+    journal.step(1, np.arange(4), RESULT, 1e-3, 2.0)
+    journal.sync()
+    assert disk.lost(attempt.output) == []
+    journal.step(2, np.arange(4), RESULT, 1e-3, 2.0)
+    journal.close(Outcome.SUCCEEDED, "done", 2)
+    assert disk.lost(attempt.output) == []
+
+
+def test_metrics_that_cannot_be_made_durable_do_not_hide_how_the_attempt_ended(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = attempt.begin()
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    journal.close(Outcome.SUCCEEDED, "done", 0)
+    assert "the last metrics may be lost: [Errno 5]" in capsys.readouterr().out
 
 
 def test_run_json_and_the_report_are_left_at_the_end(attempt: Attempt) -> None:

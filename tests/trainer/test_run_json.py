@@ -17,8 +17,9 @@ def test_the_seconds_of_a_phase_that_comes_back_add_up_and_all_of_them_make_the_
         time.sleep(0.01)
         watch.switch(phase)
     timings = watch.timings()
+    passed = time.monotonic() - began
     assert list(timings) == ["import", "load", "steps", "save", "total"]
-    assert 10.0 < timings["import"] < 11.0
+    assert 10.0 < timings["import"] <= timings["total"] < 10.001 + passed
     assert timings["load"] > 0
     assert abs(sum(timings.values()) - 2 * timings["total"]) < 0.01
 

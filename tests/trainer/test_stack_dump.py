@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finetune_trainer.stack_dump import STACK_SIGNAL, main_stack, waits_for_peers
+from finetune_trainer.stack_dump import PARTIAL, STACK_SIGNAL, main_stack, waits_for_peers
 from support.launching import wait_until
 
 PROGRAM = """
@@ -17,11 +17,23 @@ def wait_for_a_row():
     open(sys.argv[2]).read()  # a FIFO that nobody writes to
 
 def another_thread():
-    time.sleep(60)
+    time.sleep(600)
 
 offer_stack(Path(sys.argv[1]))
 threading.Thread(target=another_thread, daemon=True).start()
 wait_for_a_row()
+"""
+
+MANY_THREADS = """
+import sys, threading, time
+from pathlib import Path
+from finetune_trainer.stack_dump import offer_stack
+
+offer_stack(Path(sys.argv[1]))
+for _ in range(120):
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+print("ready", flush=True)
+time.sleep(600)
 """
 
 DUMP = """main thread 0x0000000000000001
@@ -75,6 +87,23 @@ def test_of_several_answers_the_last_counts() -> None:
     told = main_stack(DUMP + "\n" + again)
     assert told is not None
     assert told.endswith("in another_row")
+
+
+def test_a_process_with_more_threads_than_are_shown_has_answered_all_the_same(tmp_path: Path) -> None:
+    stack = tmp_path / "stack"
+    with subprocess.Popen([sys.executable, "-c", MANY_THREADS, stack], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(STACK_SIGNAL)
+        wait_until(lambda: stack.read_text().endswith("...\n"))
+        told = main_stack(stack.read_text())
+        process.kill()
+    assert told == PARTIAL
+    assert not waits_for_peers(told)
+
+
+def test_an_answer_of_which_the_main_thread_is_still_missing_is_partial() -> None:
+    assert main_stack(DUMP.partition("Current")[0]) == PARTIAL
 
 
 def test_without_an_answer_there_is_no_stack() -> None:

@@ -6,12 +6,9 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from finetune_api.config import TrainingConfig, check_schedule, check_world
-from finetune_trainer.checkpoint.checkpointer import (
-    Checkpointer,
-    checkpoint_folder,
-    model_fingerprint,
-)
+from finetune_trainer.checkpoint.checkpointer import Checkpointer, model_fingerprint
 from finetune_trainer.checkpoint.claims import Claim
+from finetune_trainer.checkpoint.folder import checkpoint_folder
 from finetune_trainer.checkpoint.integrity import require_intact
 from finetune_trainer.checkpoint.manifest import Identity
 from finetune_trainer.checkpoint.on_main import on_main
@@ -71,6 +68,7 @@ def assemble(
         world=world,
         last_saved=start.step if start.manifest else -1,
         warn=journal.warn,
+        sync_records=journal.sync,
     )
     first = _restore(config, checkpointer, start, model, optimizer, scale)
     layout, why = choose_layout(config, model, rows["train"], world)

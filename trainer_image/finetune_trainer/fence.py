@@ -6,17 +6,14 @@ claims then. So one of the two sees the other, and the late rename finds nothing
 """
 
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from finetune_api.errors import Superseded
-from finetune_trainer.directories import put_in_place
+from finetune_trainer.directories import SWEPT, discard, put_in_place, withdraw
 
-_DRAFT = re.compile(r"\.(?P<name>.+)\.attempt-(?P<attempt>\d+)\.draft(\.replaced)?")
-_SWEPT = ".swept-"
+_DRAFT = re.compile(r"\.(?P<name>.+)\.attempt-(?P<attempt>\d+)\.draft")
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,11 @@ class Fence:
         destination.parent.mkdir(parents=True, exist_ok=True)
         sweep(destination.parent, self.attempt, destination.name)  # other jobs may have other names there
         draft = destination.with_name(f".{destination.name}.attempt-{self.attempt:04d}.draft")
-        discard(draft)
+        withdraw(draft, destination)
         return draft
 
     def publish(self, draft: Path, destination: Path) -> None:
-        """Give a finished draft its name, in the place of what bears it; raises Superseded when it comes too late."""
+        """Give a finished draft its name, durably, in the place of what bears it; raises Superseded when too late."""
         try:
             self.guard()
         except Superseded:
@@ -56,22 +53,10 @@ class Fence:
 
 
 def sweep(folder: Path, attempt: int, name: str | None = None) -> None:
-    """Remove the drafts, of `name` or of all, of attempts before `attempt`, and what nobody could finish removing."""
+    """Withdraw the drafts, of `name` or of all, of attempts before `attempt`; remove what nobody finished removing."""
     for path in folder.glob(".*"):
         found = _DRAFT.fullmatch(path.name)
-        late = found and int(found["attempt"]) < attempt and name in (None, found["name"])
-        if late or path.name.startswith(_SWEPT):
+        if found and int(found["attempt"]) < attempt and name in (None, found["name"]):
+            withdraw(path, path.with_name(found["name"]))
+        elif path.name.startswith(SWEPT):
             discard(path)
-
-
-def discard(path: Path) -> None:
-    """Remove a file or directory at once for whoever would use it, and its content afterwards."""
-    swept = path if path.name.startswith(_SWEPT) else path.with_name(f"{_SWEPT}{uuid4().hex}")
-    try:
-        path.rename(swept)
-    except FileNotFoundError:
-        return
-    if swept.is_dir() and not swept.is_symlink():
-        shutil.rmtree(swept, ignore_errors=True)
-    else:
-        swept.unlink(missing_ok=True)

@@ -52,6 +52,9 @@ class Journal:
     def evaluation(self, step: int, label: str, result: EvalResult) -> None:
         """Tell the result of one evaluation set after `step` optimizer steps."""
 
+    def sync(self) -> None:
+        """Make durable what was told of the steps so far, before a checkpoint that stands for them exists."""
+
     def checkpoint(self, step: int, seconds: float) -> None:
         """Tell that a checkpoint of `step` exists, and how long it took."""
 

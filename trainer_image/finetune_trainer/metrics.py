@@ -26,7 +26,6 @@ class MetricsFile:
         try:
             self._file.writelines(_encode(line) for line in kept)
             self._file.flush()
-            os.fsync(self._file.fileno())
             fence.publish(draft, path)  # the open file goes with its name
         except BaseException:
             self._file.close()
@@ -34,15 +33,27 @@ class MetricsFile:
         self.evaluations = [line for line in kept if line.get("event") == "eval"]
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one line and hand it to the operating system, so that a killed process loses none."""
+        """Append one line and hand it to the operating system, so that a killed process loses none.
+
+        One that outlives the machine too costs a write to the disk; `sync` does that for all lines so far.
+        """
         self._file.write(_encode(line))
         self._file.flush()
         if line.get("event") == "eval":
             self.evaluations.append(line)
 
+    def sync(self) -> None:
+        """Make the lines so far durable: a checkpoint may not outlive the lines of the steps that it stands for."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
-        """Close the file; nothing can be written afterwards."""
-        self._file.close()
+        """Make all lines durable and close the file; nothing can be written afterwards."""
+        if self._file.closed:
+            return
+        try:
+            self.sync()
+        finally:
+            self._file.close()
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from finetune_api.errors import ConfigInvalid, Retryable
+from finetune_api.errors import ConfigInvalid, Retryable, RunError
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_trainer.checkpoint.claims import read_claims, refuse_other_jobs
+from finetune_trainer.program import PASSING
 
 ALREADY_COMPLETE = "AlreadyComplete"
 """Reason of a success that trained nothing, because an earlier one of the same job had finished."""
@@ -22,8 +23,35 @@ _OVERWRITTEN = ("checkpoints", "model", _SUMMARY)
 def check_output(output: Path, *, uid: str, attempt: int, resume_from: str | None) -> TerminationMessage | None:
     """Return the last words of a run that is over already, or None when attempt `attempt` of job `uid` may begin.
 
-    Raises ConfigInvalid when the output is another job's or cannot be written, Retryable when its disk is full.
+    Raises ConfigInvalid when the output is another job's or cannot be written, Retryable when its volume is full, has
+    become read-only or answers with errors that may pass.
     """
+    try:
+        return _checked(output, uid, attempt, resume_from)
+    except OSError as error:
+        known = volume_error(error, str(output), "output")
+        if known is None:
+            raise
+        raise known from error
+
+
+def volume_error(error: OSError, place: str, what: str) -> RunError | None:
+    """Return what an error of a volume means for the attempt; None for one that nobody foresaw.
+
+    `what` lies there, at `place` where the error names no path itself.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Retryable(f"{what}: the disk of {place} is full", hint="Make room on the volume.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        text = f"{what}: {error.filename or place} cannot be a directory ({error.strerror})"
+        return ConfigInvalid(text, hint="A part of its path is a file; choose another path.")
+    if error.errno in PASSING:
+        text = f"{what}: {error.filename or place} cannot be used now ({error.strerror})"
+        return Retryable(text, hint="Is the volume mounted and writable, and is its server well?")
+    return None
+
+
+def _checked(output: Path, uid: str, attempt: int, resume_from: str | None) -> TerminationMessage | None:
     over = finished(output, uid, attempt)
     if over is not None:
         return over
@@ -82,8 +110,6 @@ def _require_writable(output: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Retryable(f"output: the disk of {output} is full", hint="Make room on the volume.") from error
         if error.errno in (errno.EACCES, errno.EPERM):
             who = f"user {os.geteuid()} with groups {', '.join(map(str, sorted({os.getegid(), *os.getgroups()})))}"
             raise ConfigInvalid(

@@ -6,12 +6,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Never, TypeVar
+from typing import Final, Never, TypeVar
 
 from finetune_api.errors import RunError
 from finetune_api.outcomes import Outcome, TerminationMessage
 
-_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS, errno.ETIMEDOUT)
+PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS, errno.ETIMEDOUT)
 """Errors of a disk or a network that may recover."""
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def guarded(action: Callable[[], T], doing: str) -> T | TerminationMessage:
         return TerminationMessage(outcome=stopped.outcome, message=f"asked to leave while {doing}")
     except BaseException as error:
         traceback.print_exc()
-        passing = isinstance(error, OSError) and error.errno in _PASSING
+        passing = isinstance(error, OSError) and error.errno in PASSING
         outcome = Outcome.RETRYABLE if passing else Outcome.CRASHED
         text = f"{type(error).__name__}: {error}"
         return TerminationMessage(outcome=outcome, message=text, traceback=traceback.format_exc())

@@ -7,8 +7,8 @@ from finetune_api.config import TrainingConfig, load_training_config
 from finetune_api.errors import Interrupted, Preempted, RunError
 from finetune_api.outcomes import Outcome
 from finetune_trainer.assemble import assemble
-from finetune_trainer.checkpoint.checkpointer import checkpoint_folder
 from finetune_trainer.checkpoint.claims import Claim, require_newest
+from finetune_trainer.checkpoint.folder import checkpoint_folder
 from finetune_trainer.checkpoint.takeover import StartingPoint, Takeover, claim_output
 from finetune_trainer.data.prepared import PreparedData, load_prepared
 from finetune_trainer.failures import classified
@@ -25,6 +25,8 @@ from finetune_trainer.train.world import World, join_world
 
 # The launcher ends the ranks when the preparation fails; this only bounds the wait for a launcher that is gone.
 _PREPARATION_SECONDS = 7 * 86400.0
+
+_NOTHING_DONE = "before the first step, nothing to save"
 
 _COLLECTIVE_SECONDS = 7200.0
 """When collectives give up by themselves, at the earliest: longer than the launcher lets a rank be silent.
@@ -60,6 +62,9 @@ def _attempt(
     prepared = _await_data(run_dir, stop, heart, journal)
     with join_world(max(_COLLECTIVE_SECONDS, config.dist_timeout), heart, preflight=spec.preflight) as world:
         heart.patience = config.dist_timeout if world.size > 1 else 0.0
+        # Who saw the data came here whatever was asked of it meanwhile: its peers waited. Now all can leave together.
+        if number := stop.agreed(world):
+            raise _stopped(number, _NOTHING_DONE, None)
         own, start = _take_over(spec, config, world, journal)
         # From here on the output is this attempt's, until a newer one claims it.
         journal.own(world, Fence(own.attempt, lambda: require_newest(spec.output, own)))
@@ -79,7 +84,7 @@ def _await_data(run_dir: RunDir, stop: StopFlag, heart: Heartbeat, journal: Jour
     heart.enter("prepare")
     directory = run_dir.wait_prepared(_PREPARATION_SECONDS, stopped=lambda: stop.wished is not None)
     if directory is None:
-        raise _stopped(stop.wished or signal.SIGTERM, "before the first step, nothing to save", None)
+        raise _stopped(stop.wished or signal.SIGTERM, _NOTHING_DONE, None)
     journal.phase("load")
     heart.enter("load")
     return load_prepared(directory)

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from finetune_api.outcomes import Outcome, TerminationMessage, exit_code
+from finetune_trainer.heartbeat import read_beat
 from finetune_trainer.rank_outcome import RankOutcome, parse_outcome
 
 Phase = Literal["import", "prepare", "load", "train", "eval", "save", "export", "done"]
@@ -140,7 +141,7 @@ class RunDir:
         return parse_outcome(_parse_object(_read_text(self.path / f"outcome.{name}.json")))
 
     def await_peers(self) -> None:
-        """Return when every other rank that registered here has left its outcome.
+        """Return when every other rank that registered here has left its outcome, or says that it is done.
 
         torchrun ends the other ranks 30 s after the first one has left with a code other than 0, whatever they are
         doing. So ranks that were asked to leave do so together. A rank that dies without an outcome has the launcher
@@ -150,14 +151,10 @@ class RunDir:
             time.sleep(_POLL_SECONDS)
 
     def _is_at_work(self, rank: int, pid: int) -> bool:
-        # The caller is done, even if a full disk kept its own outcome from being written.
-        return pid != os.getpid() and self.read_outcome(str(rank)) is None
-
-    def read_outcomes(self) -> dict[str, RankOutcome]:
-        """Every outcome left so far, by rank number (as text) or `PREPARE`."""
-        names = sorted(path.name.split(".")[1] for path in self.path.glob("outcome.*.json"))
-        found = {name: self.read_outcome(name) for name in names}
-        return {name: outcome for name, outcome in found.items() if outcome is not None}
+        if pid == os.getpid() or self.read_outcome(str(rank)) is not None:
+            return False
+        beat = read_beat(self.heartbeat_file(rank))
+        return beat is None or beat.phase != "done"  # a full disk may have kept its outcome from being written
 
     def write_prepared(self, directory: Path, sha256: str) -> None:
         """Announce the prepared data; ranks that wait for it go on."""
@@ -170,18 +167,21 @@ class RunDir:
     def wait_prepared(self, timeout: float, *, stopped: Callable[[], bool] = lambda: False) -> Path | None:
         """Wait for the prepared data and return its directory; None when `stopped()` became true first.
 
-        The launcher ends the ranks when the preparation fails, so `timeout` (seconds) is only a last resort.
-        Raises `TimeoutError` when it passes.
+        Data that is there is returned whatever `stopped()` says: peers that have seen it wait for this rank elsewhere.
+        The launcher ends the ranks when the preparation fails, so `timeout` (seconds) is only a last resort. Raises
+        `TimeoutError` when it passes.
         """
         deadline = time.monotonic() + timeout
-        while not stopped():
+        while True:
+            leaving = stopped()  # asked first, so that who leaves has seen that there was no data by then
             prepared = self.read_prepared()
             if prepared is not None:
                 return prepared.directory
+            if leaving:
+                return None
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no prepared data was announced in {self.path} within {timeout:g} s")
             time.sleep(_POLL_SECONDS)
-        return None
 
     def write_preflight(self, found: Mapping[str, object]) -> None:
         """Leave what the preflight found, this node's suspects included."""

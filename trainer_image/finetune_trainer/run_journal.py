@@ -155,6 +155,11 @@ class RunJournal(Journal):
         if self._config.log_to_console:
             print(f"step {step}: {label} loss {result.loss:.4f} perplexity {result.perplexity:.2f}", flush=True)
 
+    def sync(self) -> None:
+        """Make the metrics so far durable."""
+        if self._metrics is not None:
+            self._metrics.sync()
+
     def checkpoint(self, step: int, seconds: float) -> None:
         """Tell that a checkpoint of `step` exists, and how long the longest one of this attempt took."""
         longest = max(seconds, self._state.progress.save_seconds or 0.0)
@@ -164,8 +169,7 @@ class RunJournal(Journal):
     def close(self, outcome: Outcome, message: str, step: int | None) -> None:
         """Tell how the attempt ended: run.json and the report, unless a newer attempt owns the output."""
         self._scalars.close()
-        if self._metrics is not None:
-            self._metrics.close()
+        self._close_metrics()
         self._facts["timings"] = self._watch.timings()
         self._facts["outcome"] = {
             "outcome": outcome.value,
@@ -180,6 +184,14 @@ class RunJournal(Journal):
         self.phase("done")
         if self._server is not None:
             self._server.close()
+
+    def _close_metrics(self) -> None:
+        try:
+            if self._metrics is not None:
+                self._metrics.close()
+        except OSError as error:
+            # As with the summary, how the attempt ended must still be told.
+            print(f"the last metrics may be lost: {error}", flush=True)
 
     def _write_summary(self, fence: Fence) -> None:
         try:

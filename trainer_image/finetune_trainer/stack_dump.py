@@ -9,6 +9,9 @@ from typing import Final
 STACK_SIGNAL: Final = signal.SIGUSR2
 """Asks a rank for its stack. Sent only to ranks that have a heartbeat, and those have registered it before."""
 
+PARTIAL: Final = "(the main thread is not among those shown: there are too many threads, or the answer is not whole)"
+"""Instead of a stack: `faulthandler` shows a hundred threads, the newest first, and the main thread is the oldest."""
+
 _MAIN = "main thread "
 _SHOWN_FRAMES = 40
 _COLLECTIVES = ("/distributed_c10d.py", "/c10d_logger.py", "/_functional_collectives.py", "/_fsdp_collectives.py")
@@ -24,14 +27,17 @@ def offer_stack(path: Path) -> None:
 
 
 def main_stack(text: str) -> str | None:
-    """Return the main thread's frames, the innermost last, from what `offer_stack` made; None without an answer."""
+    """Return the main thread's frames, the innermost last, from what `offer_stack` made.
+
+    None without an answer, PARTIAL for one that does not show the main thread, or not yet.
+    """
     header, _, dump = text.partition("\n")
     name = header.removeprefix(_MAIN)
     blocks = [block for block in dump.split("hread ") if block.startswith(f"{name} ")]
-    if not name or not blocks:
+    if not name or not dump.strip():
         return None
-    frames = [line for line in blocks[-1].splitlines() if line.startswith("  ")]
-    return "\n".join(reversed(frames[:_SHOWN_FRAMES])) or None
+    frames = [line for line in blocks[-1].splitlines() if line.startswith("  ")] if blocks else []
+    return "\n".join(reversed(frames[:_SHOWN_FRAMES])) or PARTIAL
 
 
 def waits_for_peers(stack: str) -> bool:

@@ -35,10 +35,13 @@ def main() -> None:
     run_dir = RunDir(spec.run_dir)
     stop = StopFlag()
     stop.install()
-    offer_stack(run_dir.stack_file(rank))
-    heart = HeartbeatFile(run_dir.heartbeat_file(rank))
-    run_dir.register_rank(rank)
-    code = _outcome(spec, run_dir, rank, stop, heart)
+    heart = Heartbeat()
+    try:
+        heart = _show_itself(run_dir, rank)
+    except OSError as error:
+        code = _unforeseen(run_dir, rank, error)
+    else:
+        code = _outcome(spec, run_dir, rank, stop, heart)
     heart.enter("done")
     if code in _DRAINED:
         run_dir.await_peers()
@@ -46,6 +49,14 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _show_itself(run_dir: RunDir, rank: int) -> Heartbeat:
+    """Let the launcher find this rank, watch it and ask for its stack; raises OSError for a full run directory."""
+    offer_stack(run_dir.stack_file(rank))
+    heart = HeartbeatFile(run_dir.heartbeat_file(rank))
+    run_dir.register_rank(rank)
+    return heart
 
 
 def _outcome(spec: RunSpec, run_dir: RunDir, rank: int, stop: StopFlag, heart: Heartbeat) -> int:
@@ -56,7 +67,7 @@ def _outcome(spec: RunSpec, run_dir: RunDir, rank: int, stop: StopFlag, heart: H
     except RunError as error:
         print(f"{error.outcome.value}: {error}", file=sys.stderr)
         if isinstance(error, PreflightFailed):
-            run_dir.write_preflight({**run_dir.read_preflight(), "fault": str(error), "suspects": error.suspects})
+            _leave_suspects(run_dir, error)
         return run_dir.write_outcome(
             error.outcome,
             str(error),
@@ -66,12 +77,24 @@ def _outcome(spec: RunSpec, run_dir: RunDir, rank: int, stop: StopFlag, heart: H
             traceback=error.user_traceback,
         )
     except BaseException as error:
-        from finetune_trainer.failures import classified
-
-        traceback.print_exc()
-        outcome, message = classified(error)
-        return run_dir.write_outcome(outcome, message, rank=rank, traceback=traceback.format_exc())
+        return _unforeseen(run_dir, rank, error)
     return run_dir.write_outcome(Outcome.SUCCEEDED, f"trained {step} steps", rank=rank, step=step)
+
+
+def _unforeseen(run_dir: RunDir, rank: int, error: BaseException) -> int:
+    from finetune_trainer.failures import classified
+
+    traceback.print_exception(error)
+    outcome, message = classified(error)
+    trace = "".join(traceback.format_exception(error))
+    return run_dir.write_outcome(outcome, message, rank=rank, traceback=trace)
+
+
+def _leave_suspects(run_dir: RunDir, error: PreflightFailed) -> None:
+    try:
+        run_dir.write_preflight({**run_dir.read_preflight(), "fault": str(error), "suspects": error.suspects})
+    except OSError as full:  # the fault itself matters more
+        print(f"cannot record the suspects {error.suspects}: {full}", file=sys.stderr)
 
 
 if __name__ == "__main__":

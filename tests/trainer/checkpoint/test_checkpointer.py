@@ -1,6 +1,7 @@
 """The checkpoints of one attempt: exact resumption, identity, claims, rotation."""
 
 import errno
+import os
 import resource
 import shutil
 from collections.abc import Callable
@@ -12,18 +13,16 @@ import pytest
 import torch
 
 from finetune_api.errors import ConfigInvalid, Retryable
-from finetune_trainer.checkpoint.checkpointer import (
-    Checkpointer,
-    checkpoint_folder,
-    model_fingerprint,
-)
+from finetune_trainer.checkpoint.checkpointer import Checkpointer, model_fingerprint
 from finetune_trainer.checkpoint.claims import read_claims
+from finetune_trainer.checkpoint.folder import checkpoint_folder
 from finetune_trainer.checkpoint.manifest import Identity, checkpoint_name, complete_checkpoints, read_manifest
 from finetune_trainer.checkpoint.takeover import StartingPoint, explicit_checkpoint
 from finetune_trainer.train.layouts import Layout
 from finetune_trainer.train.state import TrainState
 from finetune_trainer.train.step import train_step
 from finetune_trainer.train.timeline import Timeline
+from support.power import Disk
 from support.training import (
     ALONE,
     dataset_of,
@@ -120,12 +119,6 @@ def test_a_manifest_says_what_was_saved_and_by_whom(gpt2_dir: Path, tmp_path: Pa
     assert (manifest.world_size, manifest.microbatch, manifest.weights_only) == (1, 3, False)
 
 
-def test_a_folder_of_ones_own_may_carry_the_name_of_the_run(tmp_path: Path) -> None:
-    config = training_config(tmp_path, {"save_folder": "/saves/{run_name}/here", "run_name": "first"})
-    assert checkpoint_folder(tmp_path, config) == Path("/saves/first/here")
-    assert checkpoint_folder(tmp_path, training_config(tmp_path)) == tmp_path / "checkpoints"
-
-
 def test_another_model_is_refused(gpt2_dir: Path, tmp_path: Path) -> None:
     first = Attempt(tmp_path, gpt2_dir)
     first.save(1)
@@ -198,6 +191,58 @@ def test_weights_that_make_way_for_the_whole_state_are_gone_at_once(
     with pytest.raises(Killed):
         attempt.save(2)
     assert saved(attempt) == []
+
+
+def test_what_tells_of_its_steps_is_made_durable_before_a_checkpoint_exists(gpt2_dir: Path, tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    existing: list[list[str]] = []
+    attempt.checkpointer.sync_records = lambda: existing.append(saved(attempt))
+    attempt.save(1)
+    attempt.save(2, weights_only=True)
+    assert existing == [[], [checkpoint_name(1, 0)]]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_without_it_there_is_no_checkpoint(number: int, gpt2_dir: Path, tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    attempt.checkpointer.sync_records = fail
+    with pytest.raises(Retryable, match=r"step-00000001-attempt-0000 could not be saved: "):
+        attempt.save(1)
+    assert list(attempt.folder.iterdir()) == []
+
+
+def test_a_checkpoint_outlives_a_loss_of_power_with_the_claim_of_who_saved_it(
+    gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk().install(monkeypatch)
+    attempt = Attempt(tmp_path, gpt2_dir)
+    attempt.save(1)
+    assert disk.lost(attempt.folder) == []
+    assert disk.lost(tmp_path / "attempts") == []
+
+
+@pytest.mark.parametrize(
+    ("number", "left"),
+    [(errno.ENOSPC, 0), (errno.EDQUOT, 0), (errno.EIO, 1), (errno.ESTALE, 1), (errno.EROFS, 1)],
+)
+def test_what_was_set_aside_makes_room_on_a_full_disk_and_stays_when_something_else_failed(
+    number: int, left: int, gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = Attempt(tmp_path, gpt2_dir)
+    (attempt.folder / f"damaged-{checkpoint_name(1, 0)}").mkdir(parents=True)
+
+    def fail(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        with pytest.raises(Retryable, match=r"step-00000002-attempt-0000 could not be saved: "):
+            attempt.save(2)
+    assert len(list(attempt.folder.iterdir())) == left
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_of_several_processes_one_gets_the_claim(tmp_path: Path) -> None:
         assert contender.stdout is not None
         assert contender.stdout.readline() == "ready\n"
     for contender in contenders:
-        contender.communicate("go\n", timeout=60)
+        contender.communicate("go\n", timeout=300)
     assert sorted(contender.returncode for contender in contenders) == [0, 75, 75, 75]
 
 

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from finetune_api.errors import Retryable, Superseded
 from finetune_trainer.checkpoint.export import export_model, plan_shards
 from finetune_trainer.fence import Fence
 from finetune_trainer.train.attention import use_per_row_attention
-from support.training import ALONE, load_gpt2, same, tiny_llama, tiny_mpt, weights
+from finetune_trainer.train.world import World
+from support.power import Disk
+from support.training import ALONE, Pulse, load_gpt2, same, tiny_llama, tiny_mpt, weights
 
 WITHOUT_EXTRAS = """
 import sys
@@ -45,10 +48,15 @@ def nothing() -> None:
 
 
 def export(
-    model: PreTrainedModel, source: Path, destination: Path, guard: Callable[[], None] = nothing, **options: Any
+    model: PreTrainedModel,
+    source: Path,
+    destination: Path,
+    guard: Callable[[], None] = nothing,
+    world: World = ALONE,
+    **options: Any,
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(source)
-    export_model(model, tokenizer, destination, ALONE, fence=Fence(0, guard), **{"dtype": torch.float32, **options})
+    export_model(model, tokenizer, destination, world, fence=Fence(0, guard), **{"dtype": torch.float32, **options})
 
 
 def reloaded(directory: Path) -> PreTrainedModel:
@@ -183,6 +191,33 @@ def test_the_guard_is_asked_once_everything_is_written(gpt2_dir: Path, tmp_path:
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= seen[-1]
 
 
+def test_a_loss_of_power_takes_nothing_of_an_exported_model(
+    gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk().install(monkeypatch)
+    export(load_gpt2(gpt2_dir), gpt2_dir, tmp_path / "model", shard_bytes=40_000)
+    assert disk.lost(tmp_path) == []
+
+
+def test_every_file_is_a_sign_of_life(gpt2_dir: Path, tmp_path: Path) -> None:
+    heart = Pulse()
+    world = replace(ALONE, heart=heart)
+    export(load_gpt2(gpt2_dir), gpt2_dir, tmp_path / "model", world=world, shard_bytes=40_000)
+    assert heart.touches == len(list((tmp_path / "model").glob("*.safetensors"))) > 3
+
+
+def test_a_disk_that_does_not_take_what_was_written_is_retryable(
+    gpt2_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Retryable, match=r"model .* could not be exported: .*Input/output error"):
+        export(load_gpt2(gpt2_dir), gpt2_dir, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_is_retryable_and_leaves_the_old_model_and_no_draft(gpt2_dir: Path, tmp_path: Path) -> None:
     model = load_gpt2(gpt2_dir)
     export(model, gpt2_dir, tmp_path / "model")
@@ -216,6 +251,6 @@ def test_a_volume_gone_read_only_does_not_hide_why_the_export_failed(
 def test_an_export_needs_nothing_that_only_the_benchmarks_install(gpt2_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRAS, str(gpt2_dir), str(tmp_path / "model")]
     tests = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert same(weights(reloaded(tmp_path / "model")), weights(load_gpt2(gpt2_dir)))

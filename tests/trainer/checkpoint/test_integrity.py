@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import torch
 
 from finetune_api.errors import ConfigInvalid, Retryable
 from finetune_trainer.checkpoint.integrity import find_damage, require_intact
-from finetune_trainer.checkpoint.manifest import Identity, Manifest, checksum
+from finetune_trainer.checkpoint.manifest import BLOCK_BYTES, Identity, Manifest, checksum
 from finetune_trainer.train.world import World
-from support.training import ALONE
+from support.training import ALONE, Pulse
 
 
 @pytest.fixture
@@ -56,6 +56,15 @@ def test_every_kind_of_damage_to_every_file_is_named(
     assert problem.startswith(name)
     with pytest.raises(ConfigInvalid, match=words):
         require_intact(tmp_path, saved, ALONE)
+
+
+def test_every_block_that_is_read_is_a_sign_of_life_however_large_the_file(saved: Manifest, tmp_path: Path) -> None:
+    heart = Pulse()
+    path = tmp_path / "__0_0.distcp"
+    path.write_bytes(b"x" * (2 * BLOCK_BYTES + 1))
+    large = replace(saved, files={**saved.files, path.name: checksum(path)})
+    assert find_damage(tmp_path, large, replace(ALONE, heart=heart)) is None
+    assert heart.touches == 3 + 2  # and one for each of the small files
 
 
 def test_a_disk_that_cannot_be_read_now_is_retryable_and_no_damage(saved: Manifest, tmp_path: Path) -> None:

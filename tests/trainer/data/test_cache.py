@@ -86,7 +86,7 @@ def start_builder(root: Path) -> "subprocess.Popen[str]":
     source = (
         "import sys, time\nfrom pathlib import Path\nfrom finetune_trainer.data.cache import Cache\n"
         f"with Cache(Path({str(root)!r})).building() as d:\n"
-        "    (d / 'part').write_text('x')\n    print('building', flush=True)\n    time.sleep(60)\n"
+        "    (d / 'part').write_text('x')\n    print('building', flush=True)\n    time.sleep(600)\n"
     )
     builder = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
     assert builder.stdout is not None

@@ -58,7 +58,7 @@ def fetch(tmp_path: Path, to: Path) -> Fetch:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         words = json.loads(log.read_text(encoding="utf-8"))
         assert words["exitCode"] == done.returncode

@@ -41,7 +41,7 @@ def test_data_that_is_there_lets_the_attempt_begin(launch: NodeLaunch) -> None:
 
 def test_data_that_a_slow_volume_shows_late_is_waited_for(launch: NodeLaunch) -> None:
     threading.Timer(0.3, prepare, [launch]).start()
-    require(launch, seconds=10.0)
+    require(launch, seconds=120.0)
 
 
 def test_a_missing_announcement_is_told_instead_of_waited_for(launch: NodeLaunch) -> None:
@@ -63,5 +63,5 @@ def test_data_of_another_job_is_not_trained_on(launch: NodeLaunch) -> None:
 
 def test_a_request_to_leave_ends_the_wait(launch: NodeLaunch) -> None:
     began = time.monotonic()
-    require_prepared(launch, stopped=lambda: True, seconds=60.0)
-    assert time.monotonic() - began < 5
+    require_prepared(launch, stopped=lambda: True, seconds=600.0)
+    assert time.monotonic() - began < 60

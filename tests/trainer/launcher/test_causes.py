@@ -98,6 +98,7 @@ def test_a_node_that_nobody_asked_says_that_it_left_with_another() -> None:
     drained = [reported(Outcome.PREEMPTED, 0)]
     assert decide(drained, None).reason == PEER_DRAINED
     assert decide(drained, Stop(signal.SIGTERM, 30.0)).reason == "Preempted"
+    assert decide(drained, Stop(signal.SIGTERM, 30.0, of_rank=True)).reason == PEER_DRAINED
 
 
 def test_a_torchrun_that_could_not_start_is_retryable() -> None:

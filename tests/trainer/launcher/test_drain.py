@@ -1,6 +1,7 @@
 """A drain takes as long as its slowest rank needs, whatever torchrun does when the first one has left."""
 
 import inspect
+import os
 import signal
 from typing import Any
 
@@ -29,8 +30,8 @@ def test_torchruns_kill_does_not_cut_a_slow_rank_short(start: Any, slow: int) ->
 
 @pytest.mark.distributed
 def test_torchruns_kill_is_what_is_guarded_against(start: Any) -> None:
-    ranks = {0: {**RUN, "drain": 3 * KILL_SECONDS}, 1: {**RUN, "drain": 0.1, "leave": "alone"}}
-    launched = start(ranks, **HASTY)
+    ranks = {0: {**RUN, "drain": 600}, 1: {**RUN, "drain": 0.1, "leave": "alone"}}
+    launched = start(ranks, grace=600, **HASTY)
     launched.rank(0), launched.rank(1)
     launched.send(signal.SIGTERM)
     launched.finish()
@@ -39,14 +40,27 @@ def test_torchruns_kill_is_what_is_guarded_against(start: Any) -> None:
 
 @pytest.mark.distributed
 def test_a_signal_to_one_rank_alone_and_again_to_all_ends_as_a_drain(start: Any) -> None:
-    ranks = {rank: {"do": "step", "drain": 0.5} for rank in range(2)}
-    launched = start(ranks)
-    launched.rank(0), launched.rank(1)
+    script = {rank: {"do": "step", "drain": 2.0} for rank in range(2)}
+    launched = start(script)
+    ranks = [launched.rank(rank) for rank in range(2)]
     launched.send(signal.SIGTERM)
-    for who in ("launcher", "0", "1"):
-        launched.send(signal.SIGTERM, who)
+    for pid in (launched.process.pid, *ranks):
+        os.kill(pid, signal.SIGTERM)
     message = launched.finish()
     assert (message.outcome, message.exit_code) == (Outcome.PREEMPTED, 143)
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize(("number", "outcome"), [(signal.SIGTERM, "Preempted"), (signal.SIGINT, "Interrupted")])
+def test_a_signal_to_one_rank_alone_before_there_is_data_takes_the_others_along(
+    start: Any, number: signal.Signals, outcome: str
+) -> None:
+    launched = start({rank: {**RUN, "wait_prepared": True} for rank in range(2)}, script={"seconds": 600})
+    launched.rank(0)
+    launched.send(number, "1")
+    message = launched.finish()
+    assert (message.outcome, message.reason, message.step) == (outcome, "PeerDrained", None)
+    assert launched.survivors() == []
 
 
 def test_torch_still_gives_the_peers_of_a_rank_that_left_a_fixed_time() -> None:

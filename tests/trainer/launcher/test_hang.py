@@ -1,6 +1,7 @@
 """Runs that hang, as processes under the launcher: who is named, when, and with which stack."""
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,13 +14,14 @@ from finetune_trainer.heartbeat import HeartbeatFile
 from finetune_trainer.launcher.hang import Hang, HangWatch
 from finetune_trainer.launcher.watchdog import bounds_of
 from finetune_trainer.run_dir import RunDir
-from finetune_trainer.stack_dump import STACK_SIGNAL
+from finetune_trainer.stack_dump import PARTIAL, STACK_SIGNAL
 from support.launching import Launched, wait_until
 
 pytestmark = pytest.mark.distributed
 
 STEP: dict[str, Any] = {"do": "step"}
-QUICK = {"step_timeout": 1.5, "phase_timeouts": "save=1.5"}
+QUICK = {"step_timeout": 3, "phase_timeouts": "save=3", "launcher": "support.patient_launcher"}
+"""Bounds that ranks which are well keep on a busy machine too."""
 
 
 def hang_of(launched: Launched) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def test_the_rank_that_holds_up_the_others_is_named(
     start: Any, guilty: int, how: str, where: str, function: str | None
 ) -> None:
     launched = start({guilty: {"do": f"hang:{how}"}, 1 - guilty: STEP}, **QUICK)
-    message = launched.finish(timeout=15)
+    message = launched.finish()
     assert (message.outcome, message.exit_code, message.reason) == (Outcome.RETRYABLE, 75, "Hang")
     assert message.rank == guilty, message.message
     assert message.message.startswith(f"rank {guilty} fell silent {where}: no progress for ")
@@ -51,21 +53,23 @@ def test_the_rank_that_holds_up_the_others_is_named(
 
 
 def test_a_stopped_rank_is_named_soon_after_the_time_that_a_step_may_take(start: Any) -> None:
-    launched = start({0: STEP, 1: {"do": "hang:stopped"}}, step_timeout=2)
+    launched = start({0: STEP, 1: {"do": "hang:stopped"}}, **QUICK)
     victim = launched.rank(1)
-    stopped = wait_until(lambda: Path(f"/proc/{victim}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-    assert stopped < 15
-    began = time.monotonic()
-    assert launched.finish().rank == 1
+    wait_until(lambda: Path(f"/proc/{victim}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    message = launched.finish()
+    assert message.rank == 1
+    told = re.search(r"no progress for (\d+) s, where (\d+) s are allowed", message.message)
+    assert told is not None
     # The launcher looks four times a second; the rest is room for a machine that has other things to do.
-    assert 1.5 < time.monotonic() - began < 12
+    silent, allowed = map(int, told.groups())
+    assert 3 == allowed <= silent < 60
 
 
 def test_of_two_nodes_the_frozen_rank_can_be_told_from_the_one_that_waits(start: Any) -> None:
     shared = {**QUICK, "nnodes": 2, "nproc_per_node": 1}
     ranks = {0: STEP, 1: {"do": "hang:stopped"}}
     waits, frozen = (start(ranks, node_rank=node, **shared) for node in range(2))
-    messages = [node.finish(timeout=20) for node in (waits, frozen)]
+    messages = [node.finish() for node in (waits, frozen)]
     assert [(message.reason, message.rank) for message in messages] == [("Hang", 0), ("Hang", 1)]
     assert [hang_of(node)["frozen"] for node in (waits, frozen)] == [False, True]
     assert hang_of(frozen)["beats"] < hang_of(waits)["beats"]
@@ -75,22 +79,22 @@ def test_of_two_nodes_the_one_that_has_come_less_far_is_behind(start: Any) -> No
     shared = {**QUICK, "nnodes": 2, "nproc_per_node": 1}
     ranks = {0: {"do": "hang:data"}, 1: STEP}
     nodes = [start(ranks, node_rank=node, **shared) for node in range(2)]
-    messages = [node.finish(timeout=20) for node in nodes]
+    messages = [node.finish() for node in nodes]
     assert [message.reason for message in messages] == ["Hang", "Hang"]
     assert [hang_of(node)["frozen"] for node in nodes] == [False, False]
     assert hang_of(nodes[0])["beats"] < hang_of(nodes[1])["beats"]
 
 
 def test_ranks_that_save_because_they_were_asked_to_leave_have_the_grace_for_it(start: Any) -> None:
-    launched = start({0: {**STEP, "drain": 2.5}, 1: {**STEP, "drain": 2.5}}, step_timeout=1)
+    launched = start({0: {**STEP, "drain": 5}, 1: {**STEP, "drain": 5}}, step_timeout=3)
     launched.rank(0), launched.rank(1)
     launched.send(signal.SIGTERM)
     assert launched.finish().outcome is Outcome.PREEMPTED
 
 
 def test_ranks_that_have_finished_do_not_hang(start: Any) -> None:
-    ranks = {0: {"do": "succeed", "phase": "done", "after": 2.5}, 1: {"do": "succeed", "phase": "step"}}
-    assert start(ranks, step_timeout=1).finish().outcome is Outcome.SUCCEEDED
+    ranks = {0: {"do": "succeed", "phase": "done", "after": 5}, 1: {"do": "succeed", "phase": "step"}}
+    assert start(ranks, step_timeout=3).finish().outcome is Outcome.SUCCEEDED
 
 
 class Rank:
@@ -167,6 +171,20 @@ def test_a_rank_that_only_waits_lets_the_other_nodes_speak_first(
     hang = look_often(watch, rank, clock, 1.2)
     assert hang is not None
     assert not hang.frozen
+
+
+def test_a_rank_with_too_many_threads_to_show_is_waited_for_and_not_called_frozen(
+    watch: HangWatch, clock: Clock, tmp_path: Path
+) -> None:
+    assert look_often(watch, Rank(), clock, 30.3) is None
+    others = 'Thread 0x0000000000000002 (most recent call first):\n  File "rows.py", line 1 in read\n'
+    RunDir(tmp_path).stack_file(0).write_text(f"main thread 0x0000000000000001\n{others}...\n")
+    assert look_often(watch, Rank(), clock, 0.6) is None
+    hang = look_often(watch, Rank(), clock, 0.9)
+    assert hang is not None
+    assert not hang.frozen
+    assert "did not answer" not in hang.message.message
+    assert hang.message.traceback == PARTIAL
 
 
 def test_a_launcher_that_slept_itself_blames_nobody_until_the_time_has_passed_once_more(

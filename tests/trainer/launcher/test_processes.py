@@ -3,7 +3,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -12,13 +11,13 @@ import pytest
 from finetune_trainer.launcher.processes import Child, Watched
 from support.launching import process_runs, wait_until
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 WITH_HELPER = [
     sys.executable,
     "-c",
     "import subprocess, sys, time\n"
-    "helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-    "print(helper.pid, flush=True); time.sleep(60)",
+    "helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    "print(helper.pid, flush=True); time.sleep(600)",
 ]
 
 
@@ -33,7 +32,7 @@ def test_a_process_is_dead_as_soon_as_it_is_a_zombie(sleeper: "subprocess.Popen[
     watched = Watched("rank 0", sleeper.pid)
     assert watched.alive()
     sleeper.kill()
-    wait_until(lambda: not watched.alive(), timeout=2)
+    wait_until(lambda: not watched.alive())
     assert not Watched("rank 0", sleeper.pid).alive()
     assert sleeper.returncode is None  # nobody has waited for it: it is not our child to reap
 
@@ -45,9 +44,7 @@ def test_a_death_wakes_the_selector(sleeper: "subprocess.Popen[bytes]") -> None:
         watched.register(selector)
         assert selector.select(0) == []
         sleeper.kill()
-        start = time.monotonic()
-        assert selector.select(5)
-        assert time.monotonic() - start < 0.2
+        assert selector.select(120), "only the death can wake it"
         watched.unregister(selector)
         assert selector.select(0) == []
 

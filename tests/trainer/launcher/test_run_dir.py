@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetune_api.outcomes import Outcome, TerminationMessage
+from finetune_trainer.heartbeat import HeartbeatFile
 from finetune_trainer.run_dir import PREPARE, PROGRESS_LINE_BYTES, RunDir
 from finetune_trainer.run_spec import RunSpec
 
@@ -14,7 +15,8 @@ from finetune_trainer.run_spec import RunSpec
 def test_a_written_outcome_is_read_back_and_gives_the_exit_code(tmp_path: Path) -> None:
     run_dir = RunDir(tmp_path)
     code = run_dir.write_outcome(Outcome.DIVERGED, "loss is nan", rank=3, step=7, traceback="trace")
-    outcome = run_dir.read_outcomes()["3"]
+    outcome = run_dir.read_outcome("3")
+    assert outcome is not None
     assert code == outcome.exit_code == 7
     assert (outcome.outcome, outcome.rank, outcome.step, outcome.traceback) == (
         Outcome.DIVERGED,
@@ -34,7 +36,7 @@ def test_the_preparation_leaves_an_outcome_without_a_rank(tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"outcome": "Nonsense"}', '{"outcome": "Crashed"}'])
 def test_a_damaged_outcome_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "outcome.0.json").write_text(text, encoding="utf-8")
-    assert RunDir(tmp_path).read_outcomes() == {}
+    assert RunDir(tmp_path).read_outcome("0") is None
 
 
 def test_an_outcome_that_cannot_be_written_still_gives_the_exit_code(
@@ -92,17 +94,37 @@ def test_ranks_that_leave_wait_for_each_other_but_not_for_their_own_word(tmp_pat
     waiting.join(0.2)
     assert waiting.is_alive()
     run_dir.write_outcome(Outcome.PREEMPTED, "saved", rank=1)
-    waiting.join(30)
+    waiting.join(60)
     assert not waiting.is_alive()
+
+
+def test_a_peer_that_says_it_is_done_is_not_waited_for_although_it_could_leave_no_outcome(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.register_rank(0)
+    run_dir.write_pid("1", 1)
+    heart = HeartbeatFile(run_dir.heartbeat_file(1))
+    heart.enter("save")
+    waiting = threading.Thread(target=run_dir.await_peers, daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    heart.enter("done")
+    waiting.join(60)
+    assert not waiting.is_alive()
+
+
+def test_data_that_is_there_is_taken_whatever_was_asked_meanwhile(tmp_path: Path) -> None:
+    RunDir(tmp_path).write_prepared(Path("/data"), "abc")
+    assert RunDir(tmp_path).wait_prepared(60, stopped=lambda: True) == Path("/data")
 
 
 def test_waiting_for_data_ends_with_the_data_a_stop_or_the_timeout(tmp_path: Path) -> None:
     run_dir = RunDir(tmp_path)
-    assert run_dir.wait_prepared(5, stopped=lambda: True) is None
+    assert run_dir.wait_prepared(60, stopped=lambda: True) is None
     with pytest.raises(TimeoutError, match="no prepared data"):
         run_dir.wait_prepared(0.05)
     threading.Timer(0.1, lambda: run_dir.write_prepared(Path("/data"), "abc")).start()
-    assert run_dir.wait_prepared(5) == Path("/data")
+    assert run_dir.wait_prepared(60) == Path("/data")
 
 
 def test_a_termination_message_survives_the_trip(tmp_path: Path) -> None:

@@ -95,6 +95,19 @@ def test_a_chosen_time_for_steps_leaves_the_first_one_and_the_other_phases_alone
     assert falls_silent(beat("first_step"), dict(bounds_of(3600.0, {}))) == 36001
 
 
+def test_what_a_job_says_of_its_steps_counts_more_than_what_its_image_says_of_all() -> None:
+    bounds = dict(bounds_of(20.0, parse_phase_timeouts("step=9000,save=30")))
+    assert falls_silent(beat("step"), bounds) == 21
+    assert falls_silent(beat("save"), bounds) == 31
+    assert falls_silent(beat("first_step"), bounds) == 1801
+    assert falls_silent(beat("step"), dict(bounds_of(None, parse_phase_timeouts("step=9000")))) == 9001
+
+
+def test_an_image_may_say_how_long_a_first_step_takes_but_no_less_than_the_job_allows_any() -> None:
+    assert falls_silent(beat("first_step"), dict(bounds_of(20.0, parse_phase_timeouts("first_step=600")))) == 601
+    assert falls_silent(beat("first_step"), dict(bounds_of(900.0, parse_phase_timeouts("first_step=600")))) == 901
+
+
 def test_outside_of_steps_every_sign_of_life_starts_the_time_anew() -> None:
     assert falls_silent(beat("eval", at_ns=START + 500 * SECOND)) == 1101
     assert falls_silent(beat("save", at_ns=START + 500 * SECOND)) == 1101

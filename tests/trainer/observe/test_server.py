@@ -1,3 +1,4 @@
+import contextlib
 import json
 import socket
 import time
@@ -10,6 +11,10 @@ import pytest
 from finetune_trainer.observe import RunState, Server, serve
 from finetune_trainer.observe import server as server_module
 
+LONG = 600.0
+"""Seconds that a client may take: longer than any test waits for an answer."""
+PATIENCE = 60.0
+
 
 @pytest.fixture
 def state() -> RunState:
@@ -18,18 +23,18 @@ def state() -> RunState:
 
 @pytest.fixture
 def server(state: RunState) -> Iterator[Server]:
-    running = serve(state, 0, host="127.0.0.1")
+    running = serve(state, 0, host="127.0.0.1", client_seconds=LONG)
     yield running
     running.close()
 
 
 def _get(server: Server, path: str) -> tuple[str, str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=PATIENCE) as answer:
         return answer.headers["Content-Type"], answer.read().decode()
 
 
 def _connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 def test_progress_is_the_newest_state_as_json(server: Server, state: RunState) -> None:
@@ -73,29 +78,29 @@ def test_a_client_beyond_the_limit_is_turned_away_at_once(server: Server) -> Non
 
 def test_a_client_that_drips_is_cut_off_when_its_time_is_up(state: RunState) -> None:
     server = serve(state, 0, host="127.0.0.1", client_seconds=0.3)
+    connected = time.monotonic()
     with _connect(server) as client:
-        seconds = _drip_until_cut_off(client)
+        cut_off = _drip_until_cut_off(client)
     server.close()
-    assert 0.2 < seconds < 3
+    assert 0.3 <= cut_off - connected < PATIENCE
 
 
 def _drip_until_cut_off(client: socket.socket) -> float:
+    """Return when that was, by the monotonic clock."""
     started = time.monotonic()
-    try:
-        while time.monotonic() - started < 5:
+    with contextlib.suppress(OSError):  # broken pipe or reset, by timing
+        while time.monotonic() - started < PATIENCE:
             client.send(b"G")
             time.sleep(0.05)
-    except OSError:  # broken pipe or reset, by timing
-        return time.monotonic() - started
-    return 5.0
+    return time.monotonic()
 
 
 def test_closing_does_not_wait_for_a_client_that_says_nothing(state: RunState) -> None:
-    server = serve(state, 0, host="127.0.0.1")
+    server = serve(state, 0, host="127.0.0.1", client_seconds=LONG)
     with _connect(server):
         started = time.monotonic()
         server.close()
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < PATIENCE
         with pytest.raises(OSError):  # noqa: PT011  # refused or reset: the point is that nobody listens
             _connect(server)
 

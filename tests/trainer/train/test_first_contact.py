@@ -21,14 +21,15 @@ import torch.distributed as dist
 from finetune_api.errors import PreflightFailed
 from finetune_trainer.train import first_contact
 if os.environ.get("FROZEN"):
-    first_contact._within = lambda seconds, work: time.sleep(60)
+    first_contact._within = lambda seconds, work: time.sleep(600)
 try:
-    rate = first_contact.make_contact("gloo", torch.device("cpu"), datetime.timedelta(seconds=40), patience=3.0)
+    patience = float(os.environ["PATIENCE"])
+    rate = first_contact.make_contact("gloo", torch.device("cpu"), datetime.timedelta(seconds=120), patience)
     dist.barrier()
     print("rate", rate, flush=True)
 except PreflightFailed as error:
     print("suspects", error.suspects, error, flush=True)
-    time.sleep(0.5)
+sys.stdin.read()  # rank 0 keeps the store for as long as the others may ask
 os._exit(0)
 """
 
@@ -68,7 +69,7 @@ def test_work_that_hangs_is_left_behind() -> None:
 
 
 def _wait(over: threading.Event) -> None:
-    over.wait(60)
+    over.wait(600)
 
 
 def test_gpus_get_more_time_for_their_first_contact_and_more_with_every_rank() -> None:
@@ -83,14 +84,14 @@ def test_torchruns_environment_tells_where_a_rank_is() -> None:
 
 @pytest.mark.distributed
 def test_two_ranks_find_their_bandwidth(tmp_path: Path) -> None:
-    zero, one = _ranks({})
+    zero, one = _ranks({}, patience=60)
     assert float(zero.split()[1]) > 0
     assert float(one.split()[1]) > 0
 
 
 @pytest.mark.distributed
 def test_a_rank_with_the_wrong_interface_is_named_on_all_nodes() -> None:
-    zero, one = _ranks({1: {"GLOO_SOCKET_IFNAME": "none7"}})
+    zero, one = _ranks({1: {"GLOO_SOCKET_IFNAME": "none7"}}, patience=8)
     for said in (zero, one):
         assert said.startswith("suspects [1]")
         assert "Unable to find address for: none7" in said
@@ -98,14 +99,14 @@ def test_a_rank_with_the_wrong_interface_is_named_on_all_nodes() -> None:
 
 @pytest.mark.distributed
 def test_a_rank_that_freezes_is_named_by_the_others() -> None:
-    zero, _ = _ranks({1: {"FROZEN": "1"}}, finish=1)
+    (zero,) = _ranks({1: {"FROZEN": "1"}}, patience=3, heard=1)
     assert zero.startswith("suspects [1]")
     assert "rank 1 on node 1" in zero
     assert "says nothing" in zero
 
 
-def _ranks(special: dict[int, dict[str, str]], finish: int = 2) -> list[str]:
-    """What each of two ranks, on nodes of their own, prints last; only the first `finish` are waited for."""
+def _ranks(special: dict[int, dict[str, str]], *, patience: float, heard: int = 2) -> list[str]:
+    """What each of two ranks, on nodes of their own, has to say; only the first `heard` are waited for."""
     shared = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -114,14 +115,15 @@ def _ranks(special: dict[int, dict[str, str]], finish: int = 2) -> list[str]:
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "1",
         "OMP_NUM_THREADS": "1",
+        "PATIENCE": str(patience),
     }
-    command = [sys.executable, "-c", CONTACT]
+    command, pipe = [sys.executable, "-c", CONTACT], subprocess.PIPE
     processes = [
-        subprocess.Popen(command, env={**shared, "RANK": str(rank), **special.get(rank, {})}, stdout=subprocess.PIPE)
-        for rank in range(2)
+        subprocess.Popen(command, env={**shared, "RANK": str(n), **special.get(n, {})}, stdin=pipe, stdout=pipe)
+        for n in range(2)
     ]
     try:
-        return [p.communicate(timeout=60)[0].decode().strip() if n < finish else "" for n, p in enumerate(processes)]
+        return [process.stdout.readline().decode().strip() for process in processes[:heard] if process.stdout]
     finally:
         for process in processes:
             process.kill()

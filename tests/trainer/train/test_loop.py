@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from finetune_trainer.checkpoint.checkpointer import Checkpointer, checkpoint_folder
+from finetune_trainer.checkpoint.checkpointer import Checkpointer
+from finetune_trainer.checkpoint.folder import checkpoint_folder
 from finetune_trainer.checkpoint.manifest import Identity, checkpoint_name, complete_checkpoints
 from finetune_trainer.journal import Journal
 from finetune_trainer.stopping import Agreement, StopFlag

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from finetune_api.config import TrainingConfig
-from finetune_api.errors import ConfigInvalid, Retryable, RunError
+from finetune_api.errors import ConfigInvalid, RunError
 from finetune_api.sizes import size_words
 from finetune_trainer.checkpoint.chain import Checkpoint, trusted
 from finetune_trainer.checkpoint.claims import Claim, read_claims, require_newest
+from finetune_trainer.checkpoint.failure import DiskFull, Failure, not_saved
 from finetune_trainer.checkpoint.manifest import (
     Identity,
     Manifest,
@@ -24,18 +26,16 @@ from finetune_trainer.checkpoint.manifest import (
 )
 from finetune_trainer.checkpoint.on_main import on_main
 from finetune_trainer.checkpoint.rotation import set_aside, superfluous
-from finetune_trainer.checkpoint.store import describe_failure, load_state, save_state
+from finetune_trainer.checkpoint.store import load_state, save_state
 from finetune_trainer.checkpoint.takeover import StartingPoint, Warn
-from finetune_trainer.fence import Fence, discard
+from finetune_trainer.directories import discard
+from finetune_trainer.fence import Fence
 from finetune_trainer.train.precision import LossScale
 from finetune_trainer.train.world import World
 
 
-def checkpoint_folder(output: Path, config: TrainingConfig) -> Path:
-    """Return where a run's checkpoints lie: `save_folder`, else a folder of the output."""
-    if config.save_folder is None:
-        return output / "checkpoints"
-    return Path(config.save_folder.replace("{run_name}", config.run_name or "run"))
+def _nothing() -> None:
+    pass
 
 
 @dataclass
@@ -50,6 +50,8 @@ class Checkpointer:
     world: World
     last_saved: int
     warn: Warn = print
+    sync_records: Callable[[], None] = _nothing
+    """Makes durable, on rank 0, what tells of the steps that a checkpoint stands for; called before it exists."""
     _warned: bool = False
 
     @property
@@ -67,7 +69,7 @@ class Checkpointer:
                 f"load_path: {start.directory} holds weights without optimizer state",
                 hint="Write load_weights_only: true to begin a new run with them.",
             )
-        load_state(model, optimizer, start.directory)
+        load_state(model, optimizer, start.directory, self.world)
         scale.restore(start.manifest.loss_scale)
 
     def restore_weights(self, start: StartingPoint, model: PreTrainedModel) -> None:
@@ -75,7 +77,7 @@ class Checkpointer:
         assert start.directory is not None
         assert start.manifest is not None
         check_identity(start.directory, start.manifest, replace(start.manifest.identity, model=self.identity.model))
-        load_state(model, None, start.directory)
+        load_state(model, None, start.directory, self.world)
 
     def require_newest(self) -> None:
         """Raise Superseded once a newer attempt owns the output."""
@@ -96,10 +98,20 @@ class Checkpointer:
         directory = self.folder / checkpoint_name(step, self.own.attempt)
         try:
             files = save_state(model, None if weights_only else optimizer, directory, self.world)
-        except Retryable:
+            manifest = self._manifest(step, samples, scale, weights_only, files)
+            on_main(self.world, lambda: self._commit(directory, manifest))
+        except DiskFull:
             on_main(self.world, self._make_room)
             raise
-        manifest = Manifest(
+        on_main(self.world, self._rotate)
+        if not weights_only:  # nothing can be resumed from weights alone
+            self.last_saved = step
+        return directory
+
+    def _manifest(
+        self, step: int, samples: int, scale: LossScale, weights_only: bool, files: dict[str, dict[str, Any]]
+    ) -> Manifest:
+        return Manifest(
             step=step,
             samples=samples,
             attempt=self.own.attempt,
@@ -112,14 +124,10 @@ class Checkpointer:
             loss_scale=scale.state(),
             files=files,
         )
-        on_main(self.world, lambda: self._commit(directory, manifest))
-        on_main(self.world, self._rotate)
-        if not weights_only:  # nothing can be resumed from weights alone
-            self.last_saved = step
-        return directory
 
     def _commit(self, directory: Path, manifest: Manifest) -> None:
         try:
+            self.sync_records()
             self.require_newest()
             manifest.write(directory)
         except (RunError, OSError) as error:
@@ -127,7 +135,7 @@ class Checkpointer:
                 discard(directory)
             if isinstance(error, RunError):
                 raise
-            raise Retryable(f"checkpoint {directory} could not be saved: {describe_failure(error)}") from error
+            raise not_saved(directory, Failure.of(error)) from error
 
     def _rotate(self) -> None:
         """Delete what is not to be kept any more.
@@ -157,7 +165,7 @@ class Checkpointer:
             )
 
     def _make_room(self) -> None:
-        """Delete the damaged checkpoints that were set aside: nothing needs them, and the disk may be full."""
+        """Delete the damaged checkpoints that were set aside: nothing needs them, and the disk is full."""
         self.require_newest()
         for path in set_aside(self.folder):
             self.warn(f"{path} is deleted to make room")

@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from finetune_api.errors import ConfigInvalid, Retryable, Superseded
+from finetune_trainer.directories import sync
 
 DIRECTORY = "attempts"
 _NAME = re.compile(r"\d+\.json")
@@ -53,6 +54,7 @@ def claim(output: Path, wanted: Claim, *, resume_from: str | None = None) -> Cla
         raise Superseded(f"attempt {wanted.attempt} has been claimed by another process on {output}") from None
     finally:
         draft.unlink()
+    sync(path.parent)
     return wanted
 
 
@@ -61,6 +63,7 @@ def decide(output: Path, own: Claim, base: str | None) -> Claim:
     decided = replace(own, base=base, decided=True)
     path = _path(output, own)
     _written(path, decided).replace(path)
+    sync(path.parent)
     return decided
 
 

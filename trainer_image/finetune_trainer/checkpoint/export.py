@@ -14,9 +14,10 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from finetune_api.errors import Retryable, RunError, Superseded
+from finetune_trainer.checkpoint.failure import Failure
 from finetune_trainer.checkpoint.on_main import on_main
-from finetune_trainer.checkpoint.store import describe_failure
-from finetune_trainer.fence import Fence, discard
+from finetune_trainer.directories import sync, withdraw
+from finetune_trainer.fence import Fence
 from finetune_trainer.train.world import World
 
 INTERMEDIATE = "huggingface"
@@ -43,11 +44,14 @@ def export_model(
     Superseded when a newer attempt owns the output.
     """
     draft = on_main(world, lambda: _begin(destination, fence))
-    problem = _attempt(lambda: _write_weights(model, draft, world, dtype, shard_bytes), fence)
-    if world.is_main and problem is None:
-        problem = _attempt(lambda: _describe(model, tokenizer, draft, dtype), fence)
-    problems = [str(answer) for answer in world.gather(problem) if answer]
-    on_main(world, lambda: _end(draft, destination, fence, problems))
+    answers = world.gather(_attempt(lambda: _write_weights(model, draft, world, dtype, shard_bytes), fence))
+    problem = next((str(answer) for answer in answers if answer), None)
+
+    def finish() -> None:  # rank 0 looks at what all have written
+        described = problem or _attempt(lambda: _describe(model, tokenizer, draft, dtype), fence)
+        _end(draft, destination, fence, described)
+
+    on_main(world, finish)
 
 
 def _begin(destination: Path, fence: Fence) -> Path:
@@ -56,16 +60,22 @@ def _begin(destination: Path, fence: Fence) -> Path:
     return draft
 
 
-def _end(draft: Path, destination: Path, fence: Fence, problems: list[str]) -> None:
+def _end(draft: Path, destination: Path, fence: Fence, problem: str | None) -> None:
     try:
         fence.guard()
-        if problems:
-            raise Retryable(f"model {destination} could not be exported: {problems[0]}")
-    except RunError:
+        if problem:
+            raise _not_exported(destination, problem)
+        fence.publish(draft, destination)
+    except (RunError, OSError) as error:
         with suppress(OSError):  # a volume that went away or read-only; the next attempt sweeps up
-            discard(draft)
-        raise
-    fence.publish(draft, destination)
+            withdraw(draft, destination)
+        if isinstance(error, RunError):
+            raise
+        raise _not_exported(destination, Failure.of(error).words) from error
+
+
+def _not_exported(destination: Path, why: str) -> Retryable:
+    return Retryable(f"model {destination} could not be exported: {why}")
 
 
 def plan_shards(sizes: dict[str, int], limit: int) -> list[Shard]:
@@ -87,17 +97,34 @@ def _write_weights(model: PreTrainedModel, folder: Path, world: World, dtype: to
     sizes = {name: tensor.numel() * itemsize for name, tensor in tensors.items()}
     shards = plan_shards(sizes, limit)
     files = [_file_name(index, len(shards)) for index in range(len(shards))]
+    failure: Exception | None = None
     for index, (file, shard) in enumerate(zip(files, shards, strict=True)):
-        mine = index % world.size == world.rank
+        mine = index % world.size == world.rank and failure is None
         gathered = {name: tensor for name, tensor in _whole(tensors, shard, dtype) if mine}
         if mine:
-            save_file(gathered, folder / file, metadata={"format": "pt"})
-            # It makes files that only their owner can read, whatever the process's mask says.
-            (folder / file).chmod(folder.stat().st_mode & 0o666)
+            failure = _write_shard(gathered, folder / file)
+        world.heart.touch()
+    if failure is not None:
+        raise failure
     if world.is_main and len(shards) > 1:
         weight_map = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
         index_file = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index_file, indent=1, sort_keys=True))
+
+
+def _write_shard(tensors: dict[str, Tensor], path: Path) -> Exception | None:
+    """Write one file, durably, and return why it could not be written.
+
+    It is not raised: the other ranks need this one to put together the tensors that follow.
+    """
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+        # It makes files that only their owner can read, whatever the process's mask says.
+        path.chmod(path.parent.stat().st_mode & 0o666)
+        sync(path)
+    except (OSError, SafetensorError) as error:
+        return error
+    return None
 
 
 def _untied(model: PreTrainedModel) -> dict[str, Tensor]:
@@ -156,7 +183,7 @@ def _attempt(action: Callable[[], None], fence: Fence) -> str | None:
     try:
         action()
     except (OSError, SafetensorError) as error:
-        return describe_failure(error)
+        return Failure.of(error).words
     except Exception:
         try:
             fence.guard()

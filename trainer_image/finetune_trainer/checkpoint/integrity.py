@@ -1,6 +1,7 @@
 """Whether a checkpoint's files are what was written; a disk that cannot be read at the moment is no damage."""
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,11 @@ def find_damage(directory: Path, manifest: Manifest, world: World) -> str | None
     finds damage where rank 0 finds none.
     """
     names = sorted(manifest.files)[world.rank :: world.size]
-    looks: list[_Look] = world.gather(_look(directory, names, manifest, world.rank))  # type: ignore[assignment]
+    looks: list[_Look] = world.gather(_look(directory, names, manifest, world))  # type: ignore[assignment]
     for look in looks:
         _require_readable(directory, look)
     first = next((look for look in looks if look.problems), None)
-    return on_main(world, lambda: _confirmed(directory, manifest, first)) if first else None
+    return on_main(world, lambda: _confirmed(directory, manifest, first, world)) if first else None
 
 
 def require_intact(directory: Path, manifest: Manifest, world: World) -> None:
@@ -44,10 +45,10 @@ def require_intact(directory: Path, manifest: Manifest, world: World) -> None:
         )
 
 
-def _look(directory: Path, names: list[str], manifest: Manifest, rank: int) -> _Look:
-    host = socket.gethostname()
+def _look(directory: Path, names: list[str], manifest: Manifest, world: World) -> _Look:
+    rank, host = world.rank, socket.gethostname()
     try:
-        found = {name: _problem(directory / name, manifest.files[name]) for name in names}
+        found = {name: _problem(directory / name, manifest.files[name], world.heart.touch) for name in names}
     except OSError as error:
         return _Look(rank, host, failure=f"{type(error).__name__}: {error}")
     return _Look(rank, host, {name: problem for name, problem in found.items() if problem})
@@ -58,7 +59,7 @@ def _require_readable(directory: Path, look: _Look) -> None:
         raise Retryable(f"checkpoint {directory} could not be read: {look.failure} (rank {look.rank} on {look.host})")
 
 
-def _confirmed(directory: Path, manifest: Manifest, accuser: _Look) -> str:
+def _confirmed(directory: Path, manifest: Manifest, accuser: _Look, world: World) -> str:
     """Return the damage that a rank tells of, once rank 0 has seen it too.
 
     The mount of one machine may be empty, stale, or of another volume: nothing is set aside on its word alone.
@@ -66,7 +67,7 @@ def _confirmed(directory: Path, manifest: Manifest, accuser: _Look) -> str:
     name, problem = next(iter(accuser.problems.items()))
     if accuser.rank == 0:
         return problem
-    again = _look(directory, [name], manifest, 0)
+    again = _look(directory, [name], manifest, world)
     _require_readable(directory, again)
     if again.problems:
         return again.problems[name]
@@ -76,12 +77,13 @@ def _confirmed(directory: Path, manifest: Manifest, accuser: _Look) -> str:
     )
 
 
-def _problem(path: Path, expected: dict[str, Any]) -> str | None:
+def _problem(path: Path, expected: dict[str, Any], touch: Callable[[], None]) -> str | None:
     try:
         size = path.stat().st_size
         if size != expected["bytes"]:
             return f"{path.name} has {size} bytes instead of {expected['bytes']}"
-        return None if checksum(path) == expected else f"{path.name} is not what was written (its SHA-256 differs)"
+        intact = checksum(path, touch) == expected
+        return None if intact else f"{path.name} is not what was written (its SHA-256 differs)"
     except (FileNotFoundError, NotADirectoryError):
         return f"{path.name} is missing"
     except IsADirectoryError:

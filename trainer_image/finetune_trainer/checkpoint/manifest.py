@@ -4,15 +4,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune_api.errors import ConfigInvalid, Retryable
+from finetune_trainer.directories import sync
 
 FILE = "manifest.json"
+BLOCK_BYTES = 4 << 20
+"""What is read of a file at once; a rank's part of a checkpoint is one file, of any size."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Manifest:
             file.flush()
             os.fsync(file.fileno())
         draft.rename(directory / FILE)
-        sync_directory(directory)
+        sync(directory)
+        sync(directory.parent)
 
 
 class DamagedManifest(Exception):
@@ -117,19 +121,14 @@ def check_identity(directory: Path, manifest: Manifest, wanted: Identity) -> Non
             )
 
 
-def checksum(path: Path) -> dict[str, Any]:
-    """Return a file's size in bytes and its SHA-256."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def checksum(path: Path, touch: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Return a file's size in bytes and its SHA-256; `touch` is called for every block, as a sign of life."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            touch()
+    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
 def _seal(fields: dict[str, Any]) -> str:

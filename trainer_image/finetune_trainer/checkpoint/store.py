@@ -5,10 +5,8 @@ may name nothing but the classes an index is made of.
 """
 
 import enum
-import errno
 import io
 import pickle
-import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -20,23 +18,27 @@ import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
-from torch.distributed.checkpoint.planner import ReadItem
+from torch.distributed.checkpoint.planner import ReadItem, WriteItem
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
     get_optimizer_state_dict,
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.checkpoint.storage import WriteResult
+from torch.futures import Future
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from finetune_api.errors import Retryable
+from finetune_trainer.checkpoint.failure import Failure, not_saved
 from finetune_trainer.checkpoint.manifest import checksum
 from finetune_trainer.checkpoint.on_main import on_main
-from finetune_trainer.fence import discard
+from finetune_trainer.directories import discard
+from finetune_trainer.heartbeat import Heartbeat
 from finetune_trainer.train.world import World
 
 # Names, not whole modules: what a module imports is within reach of a pickle that may name the module.
@@ -61,27 +63,29 @@ _INDEX_NAMES = {
 def save_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: Path, world: World) -> dict[str, Any]:
     """Write every rank's part of the state below `directory` and return all files' checksums.
 
-    Raises Retryable, on every rank, when any of them could not write, with the first reason; nothing is left then.
+    Raises Retryable (DiskFull where that is why), on every rank, when any of them could not write, with the first
+    reason; nothing is left then.
     """
     state = _tensors(model, optimizer)
     on_main(world, lambda: _make_way(directory))
-    problem: str | None = None
+    failure: Failure | None = None
     files: dict[str, Any] = {}
     try:
-        writer = FileSystemWriter(directory, sync_files=True, overwrite=False)
+        writer = _Writer(directory, sync_files=True, overwrite=False)
         with _quietly():
-            state_dict_saver.save(state, storage_writer=writer, no_dist=not dist.is_initialized())
+            planner = _Planner(world.heart)
+            state_dict_saver.save(state, storage_writer=writer, planner=planner, no_dist=not dist.is_initialized())
         world.heart.touch()
         files = _own_checksums(directory, world)
     except (CheckpointException, OSError) as error:
-        problem = describe_failure(error)
-    answers = world.gather((problem, files))
-    problems = [answer[0] for answer in answers if answer[0]]  # type: ignore[index]
-    if problems:
+        failure = Failure.of(error)
+    answers: list[tuple[Failure | None, dict[str, Any]]] = world.gather((failure, files))  # type: ignore[assignment]
+    failures = [answer[0] for answer in answers if answer[0] is not None]
+    if failures:
         if world.is_main:
             shutil.rmtree(directory, ignore_errors=True)
-        raise Retryable(f"checkpoint {directory} could not be saved: {problems[0]}")
-    return {name: entry for answer in answers for name, entry in answer[1].items()}  # type: ignore[index]
+        raise not_saved(directory, *failures)
+    return {name: entry for answer in answers for name, entry in answer[1].items()}
 
 
 def _make_way(directory: Path) -> None:
@@ -89,10 +93,10 @@ def _make_way(directory: Path) -> None:
     try:
         discard(directory)
     except OSError as error:
-        raise Retryable(f"checkpoint {directory} could not be saved: {describe_failure(error)}") from error
+        raise not_saved(directory, Failure.of(error)) from error
 
 
-def load_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: Path) -> None:
+def load_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: Path, world: World) -> None:
     """Read the state below `directory` into the model, and the optimizer if given, whatever world wrote it.
 
     Raises Retryable when a file cannot be read.
@@ -102,10 +106,10 @@ def load_state(model: PreTrainedModel, optimizer: Optimizer | None, directory: P
         reader = _GuardedReader(directory)
         with _quietly():
             state_dict_loader.load(
-                state, storage_reader=reader, planner=_TensorsOnly(), no_dist=not dist.is_initialized()
+                state, storage_reader=reader, planner=_TensorsOnly(world.heart), no_dist=not dist.is_initialized()
             )
     except (CheckpointException, OSError) as error:
-        raise Retryable(f"checkpoint {directory} could not be read: {describe_failure(error)}") from error
+        raise Retryable(f"checkpoint {directory} could not be read: {Failure.of(error).words}") from error
     set_model_state_dict(model, state["model"])
     if optimizer is not None:
         groups = get_optimizer_state_dict(model, optimizer)["param_groups"]
@@ -143,23 +147,31 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def describe_failure(error: BaseException) -> str:
-    """Return the first underlying reason of a failed save or load, in words."""
-    if isinstance(error, CheckpointException):
-        return "; ".join(describe_failure(wrapped[0]) for wrapped in list(error.failures.values())[:1])
-    number = error.errno if isinstance(error, OSError) else _rust_errno(error)
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        keys = "save_num_checkpoints_to_keep or save_max_bytes"
-        return f"the disk is full (free space, or keep fewer checkpoints with {keys})"
-    if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
-        return "the disk is full or the volume went away while writing"
-    return f"{type(error).__name__}: {error}"
+class _Planner(DefaultSavePlanner):
+    """Gives a sign of life for every tensor that is written."""
+
+    def __init__(self, heart: Heartbeat) -> None:
+        super().__init__()
+        self._heart = heart
+
+    def resolve_data(self, write_item: WriteItem) -> torch.Tensor | io.BytesIO:
+        self._heart.touch()
+        return super().resolve_data(write_item)
 
 
-def _rust_errno(error: BaseException) -> int | None:
-    # safetensors tells the operating system's error in words only.
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found else None
+class _Writer(FileSystemWriter):
+    """Writes torch's file layout, and lets the operating system say why it could not.
+
+    torch's own word for a write that failed is "unexpected pos"; the reason is the error that it met on the way.
+    """
+
+    def write_data(self, *args: Any, **kwargs: Any) -> Future[list[WriteResult]]:
+        try:
+            return super().write_data(*args, **kwargs)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def _own_checksums(directory: Path, world: World) -> dict[str, Any]:
@@ -169,8 +181,7 @@ def _own_checksums(directory: Path, world: World) -> dict[str, Any]:
         names.append(".metadata")
     sums = {}
     for name in names:
-        sums[name] = checksum(directory / name)
-        world.heart.touch()
+        sums[name] = checksum(directory / name, world.heart.touch)
     return sums
 
 
@@ -192,7 +203,15 @@ def _enum_member(owner: object, name: str) -> object:
 
 
 class _TensorsOnly(DefaultLoadPlanner):
-    """Loads tensors and nothing else: torch unpickles any other value without a guard."""
+    """Loads tensors, each of them a sign of life, and nothing else: torch unpickles other values without a guard."""
+
+    def __init__(self, heart: Heartbeat) -> None:
+        super().__init__()
+        self._heart = heart
+
+    def commit_tensor(self, read_item: ReadItem, tensor: torch.Tensor) -> None:
+        super().commit_tensor(read_item, tensor)
+        self._heart.touch()
 
     def load_bytes(self, read_item: ReadItem, value: io.BytesIO) -> None:
         raise pickle.UnpicklingError(f"{read_item.dest_index.fqn} is not a tensor")

@@ -27,7 +27,8 @@ from finetune_trainer.checkpoint.manifest import (
 )
 from finetune_trainer.checkpoint.on_main import on_main
 from finetune_trainer.checkpoint.rotation import DAMAGED, MOST_DAMAGED, abandoned, set_aside
-from finetune_trainer.fence import discard, sweep
+from finetune_trainer.directories import discard
+from finetune_trainer.fence import sweep
 from finetune_trainer.train.world import World
 
 Warn = Callable[[str], None]

@@ -7,15 +7,15 @@ from contextlib import suppress
 
 from finetune_api.errors import PreflightFailed, RunError, Superseded
 from finetune_api.outcomes import TerminationMessage
-from finetune_trainer.checkpoint.claims import claimed_attempt, refuse_late_attempts
+from finetune_trainer.checkpoint.claims import claimed_attempt
 from finetune_trainer.container import leave_last_words, share_files_with_group
-from finetune_trainer.launcher.announce import require_prepared
 from finetune_trainer.launcher.arguments import NodeLaunch, parse_arguments
 from finetune_trainer.launcher.parent_death import die_with_parent
 from finetune_trainer.launcher.progress import last_progress
+from finetune_trainer.launcher.settle import settled
 from finetune_trainer.launcher.signals import SignalInbox
 from finetune_trainer.launcher.supervise import NodeRun
-from finetune_trainer.output_check import check_output
+from finetune_trainer.launcher.volume import words_about
 from finetune_trainer.run_dir import RunDir
 
 
@@ -27,27 +27,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         share_files_with_group()
     with SignalInbox() as inbox:
         run_dir = RunDir(launch.run_dir)
-        run_dir.create()
-        run_dir.write_pid("launcher", os.getpid())
         node = NodeRun(launch, inbox)
-        message = _settled(launch, inbox) or node.run()
+        message = _run(launch, inbox, run_dir, node)
         _leave(launch, run_dir, message, {**node.facts, **_suspects(run_dir, message), **_claimed(launch, message)})
     return message.exit_code
 
 
-def _settled(launch: NodeLaunch, inbox: SignalInbox) -> TerminationMessage | None:
-    """The last words of an attempt that ends before it begins; None for one that may begin."""
+def _run(launch: NodeLaunch, inbox: SignalInbox, run_dir: RunDir, node: NodeRun) -> TerminationMessage:
     try:
-        over = check_output(launch.output, uid=launch.job_uid, attempt=launch.attempt, resume_from=launch.resume_from)
-        if over is None:
-            refuse_late_attempts(launch.output, launch.job_uid, launch.attempt)
-        if over is None and launch.prepare == "done":
-            require_prepared(launch, stopped=inbox.has_any)
-    except RunError as error:
-        over = TerminationMessage(outcome=error.outcome, reason=error.reason or "", message=str(error))
-    if over is not None:
-        print(f"{over.reason}: {over.message}", file=sys.stderr, flush=True)
-    return over
+        run_dir.create()
+        run_dir.write_pid("launcher", os.getpid())
+        return settled(launch, inbox, run_dir) or node.run()
+    except OSError as error:  # what was started dies with this process
+        return words_about(error, launch)
 
 
 def _suspects(run_dir: RunDir, message: TerminationMessage) -> dict[str, object]:
@@ -59,7 +51,7 @@ def _claimed(launch: NodeLaunch, message: TerminationMessage) -> dict[str, objec
     """The newest attempt of this job that has claimed the output, for whoever numbers the next one."""
     if message.reason != Superseded.reason:
         return {}
-    with suppress(RunError):  # a claim that cannot be read now; the refusal itself stands
+    with suppress(RunError, OSError):  # a claim that cannot be read now; the refusal itself stands
         return {"claimedAttempt": claimed_attempt(launch.output, launch.job_uid)}
     return {}
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from finetune_api.errors import RunError
+from finetune_api.outcomes import Outcome, exit_code
 from finetune_trainer.launcher.parent_death import PARENT_PID, die_with_parent
 from finetune_trainer.launcher.preflight import preflight
 from finetune_trainer.run_dir import write_atomically
@@ -44,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             error, reason = str(failure), failure.reason
         print(error, file=sys.stderr)
     report = {"exitCodes": codes, "error": error, "reason": reason}
-    write_atomically(options.run_dir / "agent.json", json.dumps(report))
+    try:
+        write_atomically(options.run_dir / "agent.json", json.dumps(report))
+    except OSError as failure:  # the exit code is all that is left, and the launcher believes this one
+        print(f"cannot report how the ranks ended ({report}): {failure}", file=sys.stderr)
+        return exit_code(Outcome.RETRYABLE)
     return 1 if codes or error else 0
 
 

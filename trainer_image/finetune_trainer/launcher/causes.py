@@ -44,6 +44,8 @@ class Stop:
     """Seconds that the ranks were given to save."""
     overdue: bool = False
     """The grace ended, or a second request came, before every rank had left."""
+    of_rank: bool = False
+    """One rank alone was asked, and has left; nobody asked the node."""
 
 
 def decide(
@@ -57,8 +59,8 @@ def decide(
     causes = [_cause_of(end, last_step) for end in ends]
     cause = first_cause(causes if hang is None else [hang, *causes])
     if stop is not None and cause.kind is Kind.STOPPED:
-        return _stopped_early(stop, last_step)
-    if stop is None and cause.kind is Kind.DRAINED:
+        return stopped_early(stop, last_step)
+    if cause.kind is Kind.DRAINED and (stop is None or stop.of_rank):
         text = f"{cause.message.message}, with a rank that was asked to leave"
         return cause.message.model_copy(update={"reason": PEER_DRAINED, "message": text})
     return cause.message
@@ -115,7 +117,8 @@ def _crashed(end: End, text: str, last_step: int | None) -> TerminationMessage:
     return TerminationMessage(outcome=Outcome.CRASHED, message=text, rank=end.rank, step=last_step)
 
 
-def _stopped_early(stop: Stop, last_step: int | None) -> TerminationMessage:
+def stopped_early(stop: Stop, last_step: int | None = None) -> TerminationMessage:
+    """Return the last words of a node of which not every rank could save, or none had begun."""
     outcome = Outcome.INTERRUPTED if stop.signal == signal.SIGINT else Outcome.RETRYABLE
     if stop.overdue:
         text = f"killed before everything was saved: {stop.signal.name} came, and {stop.grace:g} s of grace"

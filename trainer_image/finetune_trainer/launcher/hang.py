@@ -10,7 +10,7 @@ from finetune_trainer.heartbeat import Beat, HeartPhase, read_beat
 from finetune_trainer.launcher.processes import Watched
 from finetune_trainer.launcher.watchdog import Answer, Bound, Silent, behind, sentence, silent_rank
 from finetune_trainer.run_dir import RunDir
-from finetune_trainer.stack_dump import STACK_SIGNAL, main_stack, waits_for_peers
+from finetune_trainer.stack_dump import PARTIAL, STACK_SIGNAL, main_stack, waits_for_peers
 
 REASON = "Hang"
 
@@ -113,7 +113,10 @@ class HangWatch:
 
 
 def _hearing(behind: Answer) -> float:
-    """How many seconds to wait before the rank that is furthest behind is named; one that owes its answer is that."""
-    if behind.stack is None:
+    """How many seconds to wait before the rank that is furthest behind is named.
+
+    One that owes its answer, or the rest of it, is that.
+    """
+    if behind.stack in (None, PARTIAL):
         return _ANSWER_SECONDS
     return _COURTESY_SECONDS if behind.waits else _SETTLING_SECONDS

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from finetune_api.errors import PreflightFailed
 from finetune_trainer.launcher.meeting import Meeting, Verdict, meet
-from finetune_trainer.launcher.meeting.facts import NodeFacts, gather
+from finetune_trainer.launcher.meeting.facts import NodeFacts, checkpoints_of, gather
 from finetune_trainer.run_dir import RunDir
 
 
@@ -24,7 +24,8 @@ def preflight(options: argparse.Namespace) -> None:
 
 def facts_of(options: argparse.Namespace) -> NodeFacts:
     """Return what this node tells of itself; node 0 alone looks at the checkpoints, which all nodes share."""
-    return gather(options.output, options.nproc_per_node, checkpoint=options.node_rank == 0)
+    checkpoints = checkpoints_of(options.run_dir / "spec.json", options.output)
+    return gather(options.output, options.nproc_per_node, checkpoints, measure=options.node_rank == 0)
 
 
 def meeting_of(options: argparse.Namespace, facts: Callable[[], NodeFacts]) -> Meeting:

@@ -3,8 +3,9 @@
 import selectors
 import signal
 import time
+from dataclasses import replace
 
-from finetune_api.causes import Kind, kind_of_outcome
+from finetune_api.causes import Cause, Kind, kind_of_message, kind_of_outcome
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_trainer.launcher.account import NodeAccount
 from finetune_trainer.launcher.announce import announce, receive, withdraw_stale
@@ -20,6 +21,7 @@ from finetune_trainer.launcher.parent_death import environment_of_child
 from finetune_trainer.launcher.processes import Child, Watched
 from finetune_trainer.launcher.progress import last_step
 from finetune_trainer.launcher.signals import SignalInbox
+from finetune_trainer.launcher.volume import words_about
 from finetune_trainer.launcher.watchdog import bounds_of
 from finetune_trainer.run_dir import RunDir
 
@@ -54,21 +56,43 @@ class NodeRun:
         self._watch = HangWatch(self._dir, bounds_of(launch.step_timeout, launch.phase_timeouts))
         self._hang: Hang | None = None
         self._abandon_at = float("inf")
+        self._volume: TerminationMessage | None = None
 
     def run(self) -> TerminationMessage:
-        """Run to the end; every process started here is gone when it returns."""
+        """Run to the end.
+
+        Every process started here is gone when it returns, save one that the kernel does not let die: a run that hung
+        or lost its volume is left after `_ABANDON_SECONDS`. Raises OSError when nothing could be started.
+        """
         self._start()
+        try:
+            self._attend()
+        except OSError as error:
+            self._volume = words_about(error, self._launch)
+            self._abandon()
+        own = self._hang.cause if self._hang else None
+        if self._volume is not None:
+            own = Cause(kind_of_message(self._volume), time.monotonic_ns(), self._volume)
+        ends = self._account.ends(self._ranks, self._agent, self._prepare)
+        return decide(ends, self._stop, last_step(self._dir.progress_file), own)
+
+    def _attend(self) -> None:
         while self._any_alive() and time.monotonic() < self._abandon_at:
             self._selector.select(_PULSE_SECONDS)
             self._adopt_ranks()
+            self._follow_preparation()  # what was there before a request to leave counts
             self._heed_signals()
-            self._follow_preparation()
+            self._follow_leavers()
             self._note_deaths()
             self._watch_for_hang()
             self._enforce_deadlines()
-        hang = self._hang.cause if self._hang else None
-        ends = self._account.ends(self._ranks, self._agent, self._prepare)
-        return decide(ends, self._stop, last_step(self._dir.progress_file), hang)
+
+    def _abandon(self) -> None:
+        """Kill all, and wait as long as that takes unless the kernel keeps a process."""
+        self._abandon_at = time.monotonic() + _ABANDON_SECONDS
+        self._kill_everything()
+        while self._any_alive() and time.monotonic() < self._abandon_at:
+            time.sleep(_PULSE_SECONDS)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -102,24 +126,32 @@ class NodeRun:
 
     def _heed_signals(self) -> None:
         for number in self._inbox.take():
-            if self._stop is None:
-                self._ask_to_leave(number)
+            if self._stop is None or self._stop.of_rank:
+                self._ask_to_leave(Stop(number, self._launch.grace))
             elif number == signal.SIGINT:
                 self._kill_overdue()
 
-    def _ask_to_leave(self, number: signal.Signals) -> None:
-        self._stop = Stop(number, self._launch.grace)
-        self._stop_deadline = time.monotonic() + self._launch.grace
+    def _follow_leavers(self) -> None:
+        """Follow a rank that was asked alone and left before there was data: those that get some would wait for it."""
+        for rank in self._ranks if self._stop is None else ():
+            outcome = self._dir.read_outcome(str(rank))
+            if outcome is not None and outcome.step is None and kind_of_outcome(outcome.outcome) is Kind.DRAINED:
+                number = signal.SIGINT if outcome.outcome is Outcome.INTERRUPTED else signal.SIGTERM
+                return self._ask_to_leave(Stop(number, self._launch.grace, of_rank=True))
+
+    def _ask_to_leave(self, stop: Stop) -> None:
+        self._stop = stop
+        self._stop_deadline = time.monotonic() + stop.grace
         if self._prepare is not None:
             self._prepare.kill()  # loses nothing: prepared data appears whole or not at all
         for rank in self._ranks.values():
-            rank.send(number)
+            rank.send(stop.signal)
         if not any(rank.alive() for rank in self._ranks.values()):
             self._agent.kill()
 
     def _kill_overdue(self) -> None:
         if self._stop is not None and self._any_alive():
-            self._stop = Stop(self._stop.signal, self._stop.grace, overdue=True)
+            self._stop = replace(self._stop, overdue=True)
             self._kill_everything()
 
     # What happens inside
@@ -136,7 +168,8 @@ class NodeRun:
         if self._prepared:
             return
         if self._prepare is None:
-            self._prepared = receive(self._launch, self._dir)
+            # Ranks that were asked to leave have seen that there is no data, and may be gone already.
+            self._prepared = self._stop is None and receive(self._launch, self._dir)
         elif not self._prepare.alive():
             self._prepared = True
             if not self._prepare.killed:

@@ -73,12 +73,16 @@ class Silent:
 
 
 def bounds_of(step_timeout: float | None, phases: Mapping[HeartPhase, float]) -> Mapping[HeartPhase, Bound]:
-    """Return the table with a bound for steps, and for other phases, that somebody has chosen."""
-    chosen = dict(BOUNDS)
+    """Return the table with a bound for steps, and for other phases, that somebody has chosen.
+
+    The phases may be those of an image, for all its jobs: what a job says of its steps counts more.
+    """
+    chosen = {name: Bound(seconds, of_whole=BOUNDS[name].of_whole) for name, seconds in phases.items()}
     if step_timeout is not None:
+        first = phases.get("first_step", max(FIRST_STEP.seconds, 10 * step_timeout))
+        chosen["first_step"] = Bound(max(first, step_timeout), of_whole=True)
         chosen["step"] = Bound(step_timeout, of_whole=True)
-        chosen["first_step"] = Bound(max(FIRST_STEP.seconds, 10 * step_timeout), of_whole=True)
-    return chosen | {name: Bound(seconds, of_whole=chosen[name].of_whole) for name, seconds in phases.items()}
+    return {**BOUNDS, **chosen}
 
 
 def parse_phase_timeouts(text: str) -> dict[HeartPhase, float]:

@@ -23,7 +23,6 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "ROUTE_SECONDS", 0.5)
     monkeypatch.setattr(patience, "DNS_SECONDS", 0.3)
     monkeypatch.setattr(approach, "TRY_SECONDS", 0.3)
-    monkeypatch.setattr(approach, "_ASK_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("_hasty")
@@ -34,7 +33,7 @@ def test_dropped_packets_are_a_fault_long_before_the_kernel_gives_up() -> None:
     assert isinstance(fault, MeetingFault)
     assert fault.suspects == [0, 1]
     assert f"node 1 cannot connect to node 0 at 127.0.0.1:{port}, though its name has an address" in str(fault)
-    assert time.monotonic() - began < 30  # the kernel takes two minutes
+    assert time.monotonic() - began < 60  # the kernel takes two minutes
 
 
 @pytest.mark.usefixtures("_hasty")
@@ -89,8 +88,16 @@ def test_a_name_that_appears_late_is_waited_for(monkeypatch: pytest.MonkeyPatch)
 
 def test_waiting_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(approach, "TELL_SECONDS", 0.2)
-    _failing(timeout=0.5)
-    assert "preflight: waiting for node 0 at 127.0.0.1:" in capsys.readouterr().out
+
+    async def told() -> None:
+        waiting, said = asyncio.create_task(_ends(timeout=600.0)), ""
+        async with asyncio.timeout(60):
+            while "preflight: waiting for node 0 at 127.0.0.1:" not in said:
+                await asyncio.sleep(0.01)
+                said += capsys.readouterr().out
+        waiting.cancel()
+
+    asyncio.run(told())
 
 
 @pytest.mark.parametrize(

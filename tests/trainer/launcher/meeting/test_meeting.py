@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from finetune_trainer.launcher.meeting import MeetingFault, MeetingOver, Verdict, coordinator, door, member, mesh
+from finetune_trainer.launcher.meeting import (
+    MeetingFault,
+    MeetingOver,
+    Verdict,
+    coordinator,
+    door,
+    member,
+    mesh,
+    verdict,
+)
 from finetune_trainer.launcher.meeting import facts as meeting_facts
 from finetune_trainer.launcher.meeting.approach import find_node_0
 from finetune_trainer.launcher.meeting.coordinator import Coordinator
@@ -18,6 +27,13 @@ from support.meetings import all_meet, facts, meeting, take_part
 from support.ports import free_port
 
 
+@pytest.fixture
+def _of_any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of one process are as fast as the machine lets them be just then."""
+    monkeypatch.setattr(verdict, "SLOW", float("inf"))
+
+
+@pytest.mark.usefixtures("_of_any_speed")
 @pytest.mark.parametrize("nodes", [1, 2, 5])
 def test_nodes_without_a_blemish_get_one_clean_verdict(nodes: int) -> None:
     endings = asyncio.run(all_meet(nodes))
@@ -94,8 +110,7 @@ def test_whoever_talks_nonsense_is_ignored(rude: bytes) -> None:
 
     async def with_rude() -> list[Any]:
         zero = asyncio.create_task(take_part(meeting(0, port=port)))
-        await asyncio.sleep(0.05)
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await _dialled(port)
         writer.write(rude)
         one = await take_part(meeting(1, port=port))
         writer.close()
@@ -123,7 +138,7 @@ def test_two_pods_that_claim_to_be_the_same_node_are_not_both_believed() -> None
 
 
 def test_a_node_that_falls_silent_in_the_meeting_is_suspected_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "REPORT_SECONDS", 0.5)
+    monkeypatch.setattr(coordinator, "REPORT_SECONDS", 5.0)
     port = free_port()
 
     async def with_sleeper() -> list[Any]:
@@ -199,14 +214,25 @@ def test_a_clock_that_is_wrong_is_a_warning() -> None:
     assert "the clock of node 1 (job-0-1) differs by -600 s" in zero.warnings[0]
 
 
-def test_silent_name_servers_are_told_to_those_who_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_vain(zero: Coordinator) -> Any:
+    """Name servers that have been silent for too long when node 1 has come."""
+
     async def silent(one: Any) -> Any:
-        await asyncio.sleep(0.2)
+        await _has_come(zero, 1)
         raise MeetingFault("node 0 cannot look up job-0-0.job", [0])
 
-    monkeypatch.setattr(coordinator, "find_name", silent)
-    monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.1)
-    zero, one, absent = asyncio.run(all_meet(3, {2: {"timeout": 0.5, "port": free_port()}}))
+    return silent
+
+
+def test_silent_name_servers_are_told_to_those_who_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def judged() -> list[Any]:
+        port = free_port()
+        zero = Coordinator(meeting(0, 3, port=port))
+        monkeypatch.setattr(coordinator, "find_name", _in_vain(zero))
+        absent = meeting(2, 3, port=free_port(), timeout=0.5)
+        return list(await asyncio.gather(zero.lead(), take_part(meeting(1, 3, port=port)), take_part(absent)))
+
+    zero, one, absent = asyncio.run(judged())
     assert zero == one
     assert isinstance(one, Verdict)
     assert one.suspects == [0]
@@ -214,13 +240,11 @@ def test_silent_name_servers_are_told_to_those_who_came(monkeypatch: pytest.Monk
 
 
 def test_a_fault_of_node_0_is_its_verdict_while_another_is_still_on_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(one: Any) -> Any:
-        await asyncio.sleep(0.2)
-        raise MeetingFault("node 0 cannot look up job-0-0.job", [0])
-
     async def judged() -> Verdict:
         port = free_port()
-        leading = asyncio.create_task(Coordinator(meeting(0, 3, port=port)).lead())
+        zero = Coordinator(meeting(0, 3, port=port))
+        monkeypatch.setattr(coordinator, "find_name", _in_vain(zero))
+        leading = asyncio.create_task(zero.lead())
         line = await find_node_0(meeting(1, 3, port=port))
         await _hello(line, 1)
         try:
@@ -228,7 +252,6 @@ def test_a_fault_of_node_0_is_its_verdict_while_another_is_still_on_the_line(mon
         finally:
             await line.close()
 
-    monkeypatch.setattr(coordinator, "find_name", silent)
     assert asyncio.run(judged()).suspects == [0]
 
 
@@ -253,12 +276,13 @@ def test_a_node_that_leaves_while_others_are_missing_ends_the_meeting_at_once() 
     assert "left before the nodes had met" in str(one)
 
 
+@pytest.mark.usefixtures("_of_any_speed")
 def test_a_slow_volume_makes_a_node_late_and_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "FIRST_WORD_SECONDS", 0.5)
+    monkeypatch.setattr(door, "FIRST_WORD_SECONDS", 3.0)
     monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(member, "_SILENCE_SECONDS", 2.0)
+    monkeypatch.setattr(member, "_SILENCE_SECONDS", 3.0)
     for slow in range(2):
-        endings = asyncio.run(all_meet(3, {slow: {"facts": lambda slow=slow: _slowly(slow, 3.0)}}))
+        endings = asyncio.run(all_meet(3, {slow: {"facts": lambda slow=slow: _slowly(slow, 4.0)}}))
         assert all(isinstance(end, Verdict) and end.fault is None for end in endings)
         assert endings[0].warnings == []  # type: ignore[union-attr]
 
@@ -297,14 +321,24 @@ def _slowly(rank: int, seconds: float) -> NodeFacts:
 
 
 async def _has_come(zero: Coordinator, rank: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while rank not in zero._members:
             await asyncio.sleep(0.01)
 
 
+async def _dialled(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A plain connection, as soon as somebody listens."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.01)
+
+
 async def _hello(line: Line, rank: int) -> None:
     await line.send("hello", run="uid-0", rank=rank, port=9, facts=facts(rank).to_json())
-    assert (await line.receive(5))["word"] == "welcome"
+    assert (await line.receive(60))["word"] == "welcome"
 
 
 def _walled(walls: set[tuple[str, str]]) -> Any:

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from finetune_trainer.launcher.meeting import Verdict, coordinator, door, mesh
+from finetune_trainer.launcher.meeting import Verdict, coordinator, door, mesh, wire
 from finetune_trainer.launcher.meeting.door import Door
-from finetune_trainer.launcher.meeting.mesh import send_sample
+from finetune_trainer.launcher.meeting.mesh import reach_all, send_sample
 from finetune_trainer.launcher.meeting.wire import Line
+from support.dropping import dropping_port
 from support.meetings import all_meet, meeting
 
-A_HANG = 20.0
+A_HANG = 120.0
 """Seconds after which a test gives up."""
 
 
@@ -66,6 +67,25 @@ def test_a_sample_that_stalls_is_given_up_and_the_mtu_is_asked_about() -> None:
     assert rate is None
     assert "4 MiB did not arrive, although single messages do" in str(why)
     assert "is the MTU right?" in str(why)
+
+
+def test_so_many_nodes_out_of_reach_that_there_is_no_time_for_all_hold_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mesh, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(mesh, "REACH_SECONDS", 1.2)
+    nodes = 40 * 64  # at 64 at once twenty seconds
+    with dropping_port() as port:
+        roll = dict.fromkeys(range(nodes), ("127.0.0.1", port))
+        unreached = asyncio.run(reach_all(meeting(7, nodes), roll))
+    assert set(range(8, 72)) <= set(unreached)
+    assert len(unreached) < nodes / 2
+
+
+def test_who_reports_has_had_time_for_all_that_it_reports() -> None:
+    last_to_hang_up = 2 * wire.CLOSE_SECONDS
+    assert mesh.REACH_SECONDS > mesh.CONNECT_SECONDS + wire.CLOSE_SECONDS
+    assert mesh.REACH_SECONDS + door.SAMPLE_SECONDS + last_to_hang_up < coordinator.REPORT_SECONDS
 
 
 @pytest.mark.usefixtures("_hasty", "_stalling_at_node_2")

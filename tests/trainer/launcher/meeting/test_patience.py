@@ -2,7 +2,9 @@ import errno
 
 import pytest
 
-from finetune_trainer.launcher.meeting.names import SilentDns, UnknownName
+from finetune_trainer.launcher.meeting.approach import RETRY_SECONDS, TRY_SECONDS
+from finetune_trainer.launcher.meeting.facts import LOOK_SECONDS
+from finetune_trainer.launcher.meeting.names import ANSWER_SECONDS, LOOKUP_SECONDS, SilentDns, UnknownName
 from finetune_trainer.launcher.meeting.patience import DNS_SECONDS, ROUTE_SECONDS, Patience, Trouble, trouble_of
 
 
@@ -42,5 +44,16 @@ def test_a_trouble_that_goes_away_and_comes_back_counts_anew() -> None:
     assert not patience.fault(Trouble.NO_ROUTE, ROUTE_SECONDS)
 
 
-def test_a_fault_is_seen_within_half_a_minute() -> None:
-    assert max(DNS_SECONDS, ROUTE_SECONDS) < 25
+def test_a_volume_that_is_silent_is_told_within_half_a_minute() -> None:
+    assert LOOK_SECONDS < 28.0
+
+
+@pytest.mark.parametrize(
+    ("trouble", "a_try"),
+    [(Trouble.NO_DNS, LOOKUP_SECONDS + ANSWER_SECONDS), (Trouble.NO_ROUTE, LOOKUP_SECONDS + TRY_SECONDS)],
+)
+def test_a_fault_is_seen_within_half_a_minute_of_the_first_try(trouble: Trouble, a_try: float) -> None:
+    patience, now = Patience(), a_try
+    while not patience.fault(trouble, now):
+        now += RETRY_SECONDS + a_try
+    assert now < 28.0

@@ -83,6 +83,12 @@ def test_an_output_too_small_for_a_checkpoint_is_a_warning_and_a_full_one_a_faul
     assert all("has 10 B free, and a checkpoint takes 11 B" in text for text in verdict.warnings)
 
 
+def test_what_is_free_where_checkpoints_go_counts_and_not_what_is_free_in_the_output() -> None:
+    tight = judge({rank: account(rank, output_free=99, save_free=10) for rank in range(2)}, 11)
+    assert ["the save_folder volume of " in text for text in tight.warnings] == [True]
+    assert not judge({rank: account(rank, output_free=10, save_free=99) for rank in range(2)}, 11).warnings
+
+
 def test_what_the_system_does_not_tell_is_not_held_against_it() -> None:
     assert judge({0: Account(NodeFacts("mac", 0.0, ranks=8))}, 5).fault is None
 

@@ -1,4 +1,8 @@
-"""The launchers of an attempt meet before torchrun starts, and look for what would break the attempt later."""
+"""The launchers of an attempt meet before torchrun starts, and look for what would break the attempt later.
+
+The order of a preflight: `launcher.preflight`, in each node's agent, has the nodes meet here and tells what they found;
+then torchrun starts the ranks, which do their `train.first_contact`.
+"""
 
 import asyncio
 

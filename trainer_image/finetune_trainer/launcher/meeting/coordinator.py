@@ -18,7 +18,7 @@ from finetune_trainer.launcher.meeting.wire import Garbled, Line, Message
 BEAT_SECONDS: Final = 5.0
 """How often those who have come hear that others are still missing."""
 TELL_SECONDS: Final = 30.0
-REPORT_SECONDS: Final = 15.0
+REPORT_SECONDS: Final = 20.0
 """More than `examine` can take."""
 _GOODBYE_SECONDS: Final = 1.0
 _RANK: Final = re.compile(r"[0-9]{1,9}")

@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from finetune_api.errors import RunError
+from finetune_trainer.checkpoint.folder import FOLDER, checkpoint_folder
+from finetune_trainer.checkpoint.manifest import FILE, is_checkpoint_name
 from finetune_trainer.launcher.meeting.threads import in_thread
 
-LOOK_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 20.0
 """How long a volume has to tell of itself; one that takes longer is out of reach."""
 SHARED_MEMORY: Final = Path("/dev/shm")
 _HOST_LETTERS: Final = 253
-_MANIFEST: Final = "manifest.json"
+_SIZES: Final = ("shared_memory", "output_free", "save_free", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,15 @@ class NodeFacts:
     shared_memory: int | None = None
     """Size of /dev/shm."""
     output_free: int | None = None
+    save_free: int | None = None
+    """Free where `save_folder` says that checkpoints go; None where that is the output."""
     checkpoint: int | None = None
-    """Size of the newest checkpoint in the output."""
+    """Size of the newest checkpoint."""
+
+    @property
+    def room(self) -> int | None:
+        """What is free for checkpoints."""
+        return self.output_free if self.save_free is None else self.save_free
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -47,20 +57,32 @@ class NodeFacts:
         host, clock = record.get("host"), record.get("time")
         if not isinstance(host, str) or not isinstance(clock, int | float) or not 0 <= clock < 1e11:
             raise ValueError("not the facts of a node")
-        sizes = {name: _size(record.get(name)) for name in ("shared_memory", "output_free", "checkpoint")}
+        sizes = {name: _size(record.get(name)) for name in _SIZES}
         return cls(printable(host), float(clock), _size(record.get("ranks")) or 1, **sizes)
 
 
-def gather(output: Path, ranks: int, *, checkpoint: bool = True) -> NodeFacts:
-    """Look at this node, and unless told otherwise at the newest checkpoint; a slow volume may hold it up."""
+def gather(output: Path, ranks: int, checkpoints: Path, *, measure: bool = True) -> NodeFacts:
+    """Look at this node, and unless told otherwise measure a checkpoint; a slow volume may hold it up."""
     return NodeFacts(
         host=socket.gethostname(),
         time=time.time(),
         ranks=ranks,
         shared_memory=_volume(SHARED_MEMORY, free=False),
         output_free=_volume(output, free=True),
-        checkpoint=newest_checkpoint_bytes(output / "checkpoints") if checkpoint else None,
+        save_free=_volume(checkpoints, free=True) if checkpoints != output / FOLDER else None,
+        checkpoint=newest_checkpoint_bytes(checkpoints) if measure else None,
     )
+
+
+def checkpoints_of(spec: Path, output: Path) -> Path:
+    """Return where the checkpoints go of the run that the file `spec` describes."""
+    from finetune_api.config import load_training_config
+    from finetune_trainer.run_spec import RunSpec
+
+    try:
+        return checkpoint_folder(output, load_training_config(RunSpec.load(spec).config).config)
+    except (RunError, OSError, ValueError):  # a faulty configuration is for the ranks to tell
+        return output / FOLDER
 
 
 async def look(gather: Callable[[], NodeFacts]) -> NodeFacts:
@@ -72,7 +94,8 @@ async def look(gather: Callable[[], NodeFacts]) -> NodeFacts:
 def newest_checkpoint_bytes(folder: Path) -> int | None:
     """Return the size of the checkpoint whose manifest was written last, or None without one."""
     try:
-        manifests = [(path.stat().st_mtime, path.parent) for path in folder.glob(f"*/{_MANIFEST}")]
+        found = [path for path in folder.glob(f"*/{FILE}") if is_checkpoint_name(path.parent.name)]
+        manifests = [(path.stat().st_mtime, path.parent) for path in found]
         files = max(manifests)[1].rglob("*") if manifests else ()
         return sum(path.stat().st_size for path in files if path.is_file()) or None
     except OSError:  # rotated away meanwhile

@@ -150,12 +150,13 @@ def _output(accounts: Mapping[int, Account]) -> Fault | None:
 
 def _tight(accounts: Mapping[int, Account], needed: int | None) -> list[str]:
     """No fault: the run may save nothing more, and what a killed save has left is removed before the next one."""
-    free = {rank: account.facts.output_free or 0 for rank, account in accounts.items()}
+    free = {rank: account.facts.room or 0 for rank, account in accounts.items()}
     tight = {rank: accounts[rank] for rank, size in free.items() if 0 < size < (needed or 0)}
     if not tight:
         return []
     least = _size(min(free[rank] for rank in tight))
-    return [f"the output volume of {_list(tight)} has {least} free, and a checkpoint takes {_size(needed)}"]
+    where = "save_folder" if any(account.facts.save_free is not None for account in tight.values()) else "output"
+    return [f"the {where} volume of {_list(tight)} has {least} free, and a checkpoint takes {_size(needed)}"]
 
 
 def _odd_ones(found: Mapping[int, Account], accounts: Mapping[int, Account]) -> list[int]:
