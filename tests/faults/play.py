@@ -199,13 +199,14 @@ def _cause(found: Found, status: JobStatus, detected: float) -> Found:
 
 
 def _ran(scene: Scene, told: Happening) -> float | None:
-    """Return for how long all pods of the struck attempt had run when its end was told."""
+    """Return for how long all pods of an attempt that was struck before they ran had done so when its end was told."""
+    if scene.case.when.point != "starting":
+        return None
     seen: dict[str, float] = {}
     for one in scene.history.pods_of_attempt(0):
         if one.body["status"].get("phase") == "Running":
             seen.setdefault(one.body["metadata"]["name"], one.seen)
-    begun = max(seen.values(), default=0.0)
-    return told.seen - begun if begun > scene.struck_at else None
+    return told.seen - max(seen.values()) if seen else None
 
 
 def _losses(scene: Scene, last: JobStatus) -> tuple[int, float | None]:

@@ -94,7 +94,7 @@ class Found:
     detected: float | None = None
     """Seconds from the strike until the outcome was told."""
     ran: float | None = None
-    """Seconds of these in which all pods of the struck attempt ran; None where they ran before the strike."""
+    """Seconds of these in which all pods of the struck attempt ran; None where it came when they ran."""
     recovered: float | None = None
     """Seconds from the strike until the first new step."""
     attempts: tuple[str, ...] = ()

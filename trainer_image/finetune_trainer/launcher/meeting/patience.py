@@ -6,9 +6,9 @@ from typing import Final
 
 from finetune_trainer.launcher.meeting.names import SilentDns, UnknownName
 
-DNS_SECONDS: Final = 20.0
+DNS_SECONDS: Final = 15.0
 """Name servers of a busy cluster may be slow for a while. It counts from the end of the first try, is looked at after
-every one, and a try takes five seconds: below half a minute in all."""
+every one, and a try takes five seconds; with the start of a pod below half a minute in all."""
 ROUTE_SECONDS: Final = 15.0
 """Network policies take some seconds to let a new pod through."""
 
