@@ -131,6 +131,8 @@ def _act(
     action, _, argument = script.get("do", "run").partition(":")
     while "after_rank" in script and run_dir.read_outcome(str(script["after_rank"])) is None:
         time.sleep(0.01)
+    while "beside_rank" in script and script["beside_rank"] not in run_dir.rank_pids():
+        time.sleep(0.01)  # before that a request to leave would end the other, which heeds none yet
     deadline = time.monotonic() + script.get("after", 600.0 if action == "run" else 0.0)
     while time.monotonic() < deadline and not (received and not script.get("stubborn")):
         time.sleep(0.01)

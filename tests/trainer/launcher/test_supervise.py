@@ -87,7 +87,7 @@ def test_a_killed_launcher_leaves_no_orphan(start: Any, prepare_seconds: float) 
 def test_the_cause_of_a_broken_collective_may_report_later(start: Any) -> None:
     ranks = {
         0: {"do": "raise", "after_rank": 1, "after": 0.1, "stubborn": True},
-        1: {"do": "outcome:Retryable"},
+        1: {"do": "outcome:Retryable", "beside_rank": 0},
     }
     message = start(ranks, launcher="support.patient_launcher").finish()
     assert (message.outcome, message.rank) == (Outcome.CRASHED, 0)
