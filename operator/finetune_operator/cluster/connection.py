@@ -36,9 +36,6 @@ class Connection:
     async def close(self) -> None:
         """End all connections."""
         if self._session is not None:
-            if self._session.connector is not None:
-                # Not asked to say goodbye: that would outlast an event loop that ends with the command.
-                await self._session.connector.close(abort_ssl=True)
             await self._session.close()
             self._session = None
 
