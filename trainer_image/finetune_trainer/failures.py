@@ -1,12 +1,11 @@
 """What an exception that nobody expected means for the next attempt."""
 
-import errno
-
 import torch
 import torch.distributed as dist
 
 from finetune_api.causes import PEER_LOST
 from finetune_api.outcomes import Outcome
+from finetune_trainer.disk_errors import PASSING
 
 # gloo and NCCL report a lost peer as plain RuntimeErrors, told apart by these words only.
 _OF_LOST_PEERS = (
@@ -34,6 +33,6 @@ def classified(error: BaseException) -> tuple[Outcome, str]:
         return Outcome.RETRYABLE, f"{PEER_LOST}: {first}"
     if isinstance(error, dist.DistError | ConnectionError | TimeoutError):
         return Outcome.RETRYABLE, first
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in PASSING:
         return Outcome.RETRYABLE, first
     return Outcome.CRASHED, first

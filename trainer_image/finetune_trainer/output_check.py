@@ -10,7 +10,7 @@ from typing import Any
 from finetune_api.errors import ConfigInvalid, Retryable, RunError
 from finetune_api.outcomes import Outcome, TerminationMessage
 from finetune_trainer.checkpoint.claims import read_claims, refuse_other_jobs
-from finetune_trainer.program import PASSING
+from finetune_trainer.disk_errors import DISK_FULL, PASSING
 
 ALREADY_COMPLETE = "AlreadyComplete"
 """Reason of a success that trained nothing, because an earlier one of the same job had finished."""
@@ -40,7 +40,7 @@ def volume_error(error: OSError, place: str, what: str) -> RunError | None:
 
     `what` lies there, at `place` where the error names no path itself.
     """
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL:
         return Retryable(f"{what}: the disk of {place} is full", hint="Make room on the volume.")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         text = f"{what}: {error.filename or place} cannot be a directory ({error.strerror})"

@@ -1,18 +1,15 @@
 """How a program that works for a run ends: signals become exceptions, and exceptions become last words."""
 
-import errno
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, Never, TypeVar
+from typing import Never, TypeVar
 
 from finetune_api.errors import RunError
 from finetune_api.outcomes import Outcome, TerminationMessage
-
-PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS, errno.ETIMEDOUT)
-"""Errors of a disk or a network that may recover."""
+from finetune_trainer.disk_errors import PASSING
 
 T = TypeVar("T")
 

@@ -1,6 +1,5 @@
 """Why something could not be written or read, as the operating system told it, through the libraries between."""
 
-import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,7 @@ from pathlib import Path
 from torch.distributed.checkpoint.api import CheckpointException
 
 from finetune_api.errors import Retryable
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+from finetune_trainer.disk_errors import DISK_FULL
 
 
 class DiskFull(Retryable):
@@ -29,7 +27,7 @@ class Failure:
         if isinstance(error, CheckpointException):
             return next(cls.of(wrapped[0]) for wrapped in error.failures.values())
         number = error.errno if isinstance(error, OSError) else _rust_errno(error)
-        if number in _FULL:
+        if number in DISK_FULL:
             keys = "save_num_checkpoints_to_keep or save_max_bytes"
             return cls(f"the disk is full (free space, or keep fewer checkpoints with {keys})", disk_full=True)
         if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):  # and not how it came to that

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from finetune_api.errors import ConfigInvalid, Retryable
 from finetune_trainer.data.prepared import MANIFEST, PreparedData, load_prepared, manifest_text
+from finetune_trainer.disk_errors import DISK_FULL
 
 _UNFINISHED = ".building-"
 # A lock says for certain whether a builder of this machine lives; of others it may not reach us.
@@ -143,7 +144,7 @@ def _explained_disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise Retryable(f"{place}: the disk is full.", hint="Free space, then run again.") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             raise ConfigInvalid(

@@ -1,6 +1,5 @@
 """Says in a user's words why `datasets` could not load: its own errors name neither file nor remedy."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -12,8 +11,8 @@ from finetune_api.config.data import FinetuningDataset
 from finetune_api.errors import DatasetInvalid, Retryable, RunError
 from finetune_trainer.data.files import file_patterns, shown
 from finetune_trainer.data.hub_errors import HubFailure, error_chain, hub_failure, is_local
+from finetune_trainer.disk_errors import DISK_FULL
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 FORMATS = ("json", "csv", "parquet", "text", "arrow")
 
 
@@ -67,7 +66,7 @@ def explaining(dataset: FinetuningDataset) -> Iterator[None]:
 
 def _explained(error: Exception, dataset: FinetuningDataset) -> RunError:
     what = _described(dataset)
-    if any(isinstance(link, OSError) and link.errno in _DISK_FULL for link in error_chain(error)):
+    if any(isinstance(link, OSError) and link.errno in DISK_FULL for link in error_chain(error)):
         return Retryable(f"{what}: the disk is full.", hint="Free space, then run again.")
     if any(type(link).__name__ == "EmptyDatasetError" for link in error_chain(error)):
         hint = "Name the files in hf_kwargs.data_files."

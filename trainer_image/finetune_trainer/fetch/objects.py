@@ -1,6 +1,5 @@
 """Objects in S3 and Google Cloud Storage: one, or all whose names begin with a directory."""
 
-import errno
 import hashlib
 import json
 import os
@@ -10,6 +9,7 @@ from typing import Any
 
 from finetune_api.errors import Retryable
 from finetune_trainer.data.hub_errors import error_chain
+from finetune_trainer.disk_errors import DISK_FULL
 from finetune_trainer.fetch.explaining import explained, first_line
 from finetune_trainer.fetch.patience import require_room
 from finetune_trainer.fetch.request import Request
@@ -18,7 +18,6 @@ _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _VERSION_KEYS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "updated", "size")
 _AWS_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 _DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "NoCredentials", "ExpiredToken")
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # By name, so that asking imports neither botocore nor aiohttp.
 _NETWORK = ("ClientError", "HTTPClientError", "BotoCoreError", "HttpError", "TimeoutError", "OSError")
 
@@ -108,7 +107,7 @@ def _present(directory: Path) -> int:
 
 def _explanation(request: Request, error: Exception) -> Exception:
     chain = list(error_chain(error))
-    if any(isinstance(link, OSError) and link.errno in _DISK_FULL for link in chain):
+    if any(isinstance(link, OSError) and link.errno in DISK_FULL for link in chain):
         return Retryable(f"{request.shown}: the disk is full", hint="Make room on the output volume.")
     if any(_is_denied(link) for link in chain):
         return request.denied("credentials are missing or do not suffice")
