@@ -148,7 +148,8 @@ REASONS: Final = (
         ConditionType.SUSPENDED,
         "True",
         "Suspended",
-        "The job is suspended and holds no pods; set runPolicy.suspend to false to go on.",
+        "The job is suspended and holds no pods but on nodes that do not answer; "
+        "set runPolicy.suspend to false to go on.",
         State.SUSPENDED,
     ),
     Reason(

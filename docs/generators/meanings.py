@@ -10,7 +10,7 @@ EVENT: Final = "Event"
 CONDITIONS: Final[Mapping[str, str]] = {
     "Complete": "The run is over and its model exported. Never taken back.",
     "Failed": "The run is over without a model. Never taken back.",
-    "Suspended": "Whether the job holds no pods because `runPolicy.suspend` says so.",
+    "Suspended": "Whether the job holds no pods, but on nodes that do not answer, because `runPolicy.suspend` says so.",
     "DatasetPrepared": "Whether the tokenized rows lie on the output volume.",
     "Running": "Whether the pods of an attempt train.",
     "Reconciling": "Of kstatus: the job is not yet accepted and prepared. Tools that install a job wait for its end.",

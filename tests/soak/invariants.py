@@ -127,10 +127,10 @@ def suspended_jobs_hold_no_pods(checker: Checker, one: Happening) -> Iterator[st
 
 
 def suspending_empties(checker: Checker, one: Happening) -> Iterator[str]:
-    """A job is said to be suspended when none of its pods exists any more."""
+    """A job is said to be suspended when none of its pods exists any more, but what has to leave a lost node."""
     job, before = Job(one.body), checker.scene.jobs.get(one.body["metadata"]["uid"])
     if job.holds("Suspended") and not (before and before.holds("Suspended")):
-        left = [pod.name for pod in checker.scene.of_job(job.uid)]
+        left = [pod.name for pod in checker.scene.of_job(job.uid) if not (pod.lost and pod.leaving)]
         if left:
             yield f"it is said to be suspended and holds {', '.join(left)}"
 

@@ -37,6 +37,8 @@ _NO_ENDPOINTS: Final = "--controllers=*,-endpoints-controller,-endpointslice-con
 _PATIENT: Final = "--node-monitor-grace-period=1h"
 """A node is lost when the script says so, and not when this machine is slow."""
 _PULSE: Final = 0.5
+_NOTED: Final = 60
+"""Lines of a job's history that are shown where only the exception is."""
 _GONE: Final = 120.0
 MOST_MEGABYTES: Final = 400.0
 MOST_REQUESTS: Final = 60
@@ -68,6 +70,7 @@ class Broken(Exception):
     def __init__(self, breach: Breach, story: str) -> None:
         super().__init__(str(breach))
         self.breach, self.history = breach, story
+        self.add_note("\n".join(story.splitlines()[-_NOTED:]))
 
 
 class Soak:

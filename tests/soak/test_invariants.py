@@ -134,6 +134,22 @@ def test_suspended_jobs_with_pods_are_found() -> None:
     assert telling.broken == ["suspending_empties", "suspended_jobs_hold_no_pods"]
 
 
+def test_a_job_is_suspended_though_a_pod_has_yet_to_leave_a_lost_node() -> None:
+    telling = running()
+    telling.node("Unknown")
+    telling.job(attempts=[ended(outcome="Suspended")])
+    telling.pod(leaving=True)
+    telling.job(attempts=[ended(outcome="Suspended")], conditions={"Suspended": "Suspended"})
+    assert telling.broken == []
+
+
+def test_a_pod_on_a_lost_node_that_nobody_asked_to_leave_is_found() -> None:
+    telling = running()
+    telling.node("Unknown")
+    telling.job(attempts=[ended(outcome="Suspended")], conditions={"Suspended": "Suspended"})
+    assert telling.broken == ["suspending_empties"]
+
+
 def test_a_terminal_condition_that_changes_is_found() -> None:
     telling = Telling()
     telling.job(conditions={"Failed": "Diverged"})
