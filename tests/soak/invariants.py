@@ -90,8 +90,8 @@ def ends_are_recorded_first(checker: Checker, one: Happening) -> Iterator[str]:
         return
     if pod.disrupted:
         return
-    if one.gone and known is not None and known.node in checker.scene.down:
-        return  # the cluster itself clears what was on a node that is no more
+    if known is not None and _cleared(checker.scene, one, known):
+        return
     if pod.attempt is not None:
         told = job.attempt(pod.attempt)
         if told is not None and not (told.get("outcome") or told.get("reason")):
@@ -213,6 +213,15 @@ RULES: dict[str, tuple[Rule, ...]] = defaultdict(
         "NetworkPolicy": (children_are_made_once,),
     },
 )
+
+
+def _cleared(scene: Scene, one: Happening, known: Pod) -> bool:
+    """The cluster itself takes what was on a node that is no more.
+
+    It does so by name, so that it hits the next pod that prepares, which has the name too, if it comes to it late.
+    """
+    misled = known.attempt is None and known.name in scene.lost_names and not known.lost
+    return misled or (one.gone and known.node in scene.down)
 
 
 def _owner(checker: Checker, one: Happening) -> Job | None:

@@ -138,6 +138,8 @@ class Scene:
     """Attempts, by uid of the job and number, of which a pod was on such a node before it had ended."""
     died: set[tuple[str, int | None]] = field(default_factory=set)
     """Attempts of which a pod had ended while none was asked to leave."""
+    lost_names: set[str] = field(default_factory=set)
+    """Of pods that were on such a node before they had ended."""
     _by_job: dict[str, dict[str, Pod]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, one: Happening) -> None:
@@ -191,6 +193,7 @@ class Scene:
     def _lose(self, pod: Pod) -> None:
         if not pod.over:
             pod.lost = True
+            self.lost_names.add(pod.name)
             self.lost.add((pod.job_uid, pod.attempt))
 
 

@@ -27,8 +27,13 @@ class Telling:
 
     def pod(self, name: str = "job-0-0", phase: str = "Running", *, leaving: bool = False, gone: bool = False) -> None:
         attempt, rank = name.split("-")[1:3]
-        labels = {JOB_UID_LABEL: "1", ATTEMPT_LABEL: attempt, RANK_LABEL: rank}
-        metadata: Body = {"name": name, "uid": name, "labels": labels}
+        self._pod(name, name, {ATTEMPT_LABEL: attempt, RANK_LABEL: rank}, phase, leaving, gone)
+
+    def prepare(self, uid: str, *, leaving: bool = False, gone: bool = False) -> None:
+        self._pod("job-prepare", uid, {}, "Running", leaving, gone)
+
+    def _pod(self, name: str, uid: str, labels: Body, phase: str, leaving: bool, gone: bool) -> None:
+        metadata: Body = {"name": name, "uid": uid, "labels": {JOB_UID_LABEL: "1", **labels}}
         metadata |= {"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {}
         body = {"metadata": metadata, "spec": {"nodeName": "node"}, "status": {"phase": phase}}
         self._tell("Pod", name, body, gone=gone)
@@ -108,6 +113,29 @@ def test_a_pod_that_somebody_else_took_is_not_the_operators_doing() -> None:
     telling = running()
     telling.checker.taken.add("job-0-0")
     telling.pod(gone=True)
+    assert telling.broken == []
+
+
+def preparing(uid: str) -> Telling:
+    telling = Telling()
+    telling.job(conditions={"DatasetPrepared": "Preparing"})
+    telling.prepare(uid)
+    return telling
+
+
+def test_a_pod_that_prepares_and_goes_before_its_end_is_recorded_is_found() -> None:
+    telling = preparing("a")
+    telling.prepare("a", leaving=True)
+    assert telling.broken == ["ends_are_recorded_first"]
+
+
+def test_the_cluster_may_take_the_next_pod_that_prepares_for_one_that_was_lost() -> None:
+    telling = preparing("a")
+    telling.node("Unknown")
+    telling.prepare("a", gone=True)
+    telling.node("True")
+    telling.prepare("b")
+    telling.prepare("b", leaving=True)
     assert telling.broken == []
 
 
