@@ -11,6 +11,7 @@ from finetune_api.reasons import PEER_DRAINED, AttemptOutcome
 from finetune_api.status import FailureStatus
 from finetune_operator.facts import hang_of
 from finetune_operator.observed import Observed
+from finetune_operator.preflight import PREFLIGHT_FAILED, each_blames_itself, failed
 from finetune_operator.seen_pod import SeenPod
 
 SUSPENDING: Final = "Suspending"
@@ -23,8 +24,8 @@ UNPLACEABLE: Final = "Unplaceable"
 """Reason of an attempt that ended because not all of its pods found a node."""
 HANG: Final = "Hang"
 """Reason in the termination message of a rank that fell silent."""
-PREFLIGHT_FAILED: Final = "PreflightFailed"
-"""Reason in the termination message of a node that, or whose peers, did not stand the test before the run."""
+CLUSTER_UNREADY: Final = "ClusterUnready"
+"""Reason of an attempt whose nodes all missed what they share, such as name servers."""
 SUPERSEDED: Final = "Superseded"
 """Reason in the termination message of an attempt that found the claim of a later one of the same job."""
 _DRAINED_EXIT: Final = 143
@@ -43,6 +44,8 @@ class Circumstances:
     """A pod of the attempt was taken away, by a drain, a preemption or a person."""
     any_pending: bool = False
     """A pod of the attempt has not started yet."""
+    all_cut_off: bool = False
+    """Each pod of the attempt says that its own node misses what all of them share."""
     missing: bool = False
     """The pod was there, and is no more."""
 
@@ -99,6 +102,7 @@ TABLE: Final = (
     Row("PeerRemoved", _lost_peer, AttemptOutcome.DISRUPTION),
     Row(HANG, lambda pod, around: bool(pod.message and pod.message.reason == HANG), AttemptOutcome.HANG),
     Row("PeersPending", _gave_up_waiting, AttemptOutcome.CANCELLED),
+    Row(CLUSTER_UNREADY, lambda pod, around: around.all_cut_off and failed(pod), AttemptOutcome.DISRUPTION),
     Row("OutOfMemory", lambda pod, around: pod.reason == "OOMKilled", AttemptOutcome.FAILURE),
     Row("", lambda pod, around: pod.failed, AttemptOutcome.FAILURE),
 )
@@ -157,6 +161,7 @@ def judge(pods: Sequence[SeenPod], missing: Sequence[SeenPod], observed: Observe
         observed,
         any_removed=bool(missing) or any(pod.removed or observed.lost(pod) for pod in pods),
         any_pending=len(pods) + len(missing) < nodes or any(pod.phase == "Pending" for pod in pods),
+        all_cut_off=len(pods) == nodes and each_blames_itself(pods),
     )
     ends = [_verdict(pod, around) for pod in pods]
     ends += [_verdict(pod, replace(around, missing=True)) for pod in missing]
@@ -244,6 +249,7 @@ def _describe(pod: SeenPod, reason: str) -> str:
         HANG: "fell silent",
         "PeersPending": "gave up waiting for a peer that has not started",
         "Drained": "was asked to leave",
+        CLUSTER_UNREADY: "missed what all nodes share",
         "PeerRemoved": "lost a peer that was taken away",
         "OutOfMemory": "ran out of memory: grant more memory, or use a smaller microbatch",
     }

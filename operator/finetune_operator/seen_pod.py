@@ -15,9 +15,10 @@ Raw = Mapping[str, Any]
 _REJECTIONS: Final = re.compile(r"OutOf\S+|UnexpectedAdmissionError|NodeAffinity|NodePorts|TopologyAffinityError")
 """What the kubelet says of a pod that it refuses to run."""
 _REMOVALS: Final = frozenset(
-    {"ContainerStatusUnknown", "Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"}
+    {"ContainerStatusUnknown", "Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated", "Unknown"}
 )
-"""What is said of a pod that was made to leave a node, or that its node forgot while it restarted."""
+"""What is said of a pod that was made to leave a node, or that its node forgot while it restarted: the kubelet says
+ContainerStatusUnknown, and containerd that it ended with 255 for Unknown."""
 _TARGETS: Final = ("DisruptionTarget", "TerminationTarget")
 """Conditions of a pod that is being taken away: by Kubernetes, and by Kueue."""
 _IMAGE_WAITS: Final = frozenset(

@@ -47,6 +47,12 @@ def _oom(ended: SeenPod) -> SeenPod:
     return replace(ended, reason="OOMKilled")
 
 
+def _no_dns(rank: int) -> SeenPod:
+    """A pod whose node misses what all nodes share."""
+    left = told(Outcome.RETRYABLE, rank, reason="PreflightFailed")
+    return replace(left, told=json.dumps({"suspects": [rank]}))
+
+
 READY = {"node-0": NodeState.READY, "node-1": NodeState.READY}
 
 TABLE = [
@@ -67,11 +73,18 @@ TABLE = [
     ("a peer of a drained pod", [told(Outcome.RETRYABLE), pod(1, deleting=True)], "Disruption", "PeerRemoved"),
     ("evicted", [pod(0, "Failed", reason="Evicted"), pod(1)], "Disruption", "Removed"),
     (
-        "node reboot",
+        "reboot, by the kubelet",
         [pod(0, "Failed", exit_code=137, reason="ContainerStatusUnknown"), pod(1)],
         "Disruption",
         "Removed",
     ),
+    (
+        "reboot, by containerd",
+        [pod(0, "Failed", exit_code=255, reason="Unknown"), pod(1)],
+        "Disruption",
+        "Removed",
+    ),
+    ("255 of a process", [pod(0, "Failed", exit_code=255, reason="Error"), pod(1)], "Failure", "Crashed"),
     ("rejected", [pod(0, "Failed", reason="OutOfcpu", note="no cpu"), pod(1)], "Disruption", "Rejected"),
     ("no device", [pod(0, "Failed", reason="UnexpectedAdmissionError"), pod(1)], "Disruption", "Rejected"),
     ("labels gone from the node", [pod(0, "Failed", reason="NodeAffinity"), pod(1)], "Disruption", "Rejected"),
@@ -85,6 +98,8 @@ TABLE = [
     ("a hang", [told(Outcome.RETRYABLE, reason="Hang"), pod(1)], "Hang", "Hang"),
     ("a hang and its echo", [told(Outcome.RETRYABLE), told(Outcome.RETRYABLE, 1, 9, reason="Hang")], "Hang", "Hang"),
     ("a preflight", [told(Outcome.RETRYABLE, reason="PreflightFailed"), pod(1)], "Failure", "PreflightFailed"),
+    ("no name servers", [_no_dns(0), _no_dns(1)], "Disruption", "ClusterUnready"),
+    ("no name servers for one", [pod(0), _no_dns(1)], "Failure", "PreflightFailed"),
     ("superseded", [told(Outcome.RETRYABLE, reason="Superseded"), pod(1)], "Disruption", "Superseded"),
     ("waited in vain", [told(Outcome.RETRYABLE), pod(1, "Pending")], "Cancelled", "PeersPending"),
     ("waited in vain, and lost", [told(Outcome.RETRYABLE), pod(1, "Pending", gone=True)], "Disruption", "Removed"),

@@ -1,14 +1,12 @@
 """Which nodes the next attempt keeps away from."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from finetune_api.reasons import AttemptOutcome
 from finetune_api.status import NODES_AVOIDED
-from finetune_operator.attempts import PREFLIGHT_FAILED, Verdict
-from finetune_operator.facts import suspects_of
+from finetune_operator.attempts import Verdict
 from finetune_operator.policies.ending import advanced
-from finetune_operator.seen_pod import SeenPod
+from finetune_operator.preflight import PREFLIGHT_FAILED, suspected
 from finetune_operator.view import View
 
 
@@ -28,24 +26,10 @@ def nodes_to_avoid(view: View, verdict: Verdict | None = None) -> tuple[str, ...
 def _found(view: View, verdict: Verdict) -> Sequence[str]:
     pods = view.observed.of_attempt(verdict.pod.attempt if verdict.pod.attempt is not None else -1)
     if verdict.reason == PREFLIGHT_FAILED:
-        return _suspected(pods)
+        return suspected(pods)
     if verdict.outcome is AttemptOutcome.NODE_LOSS and _lost_before(view):
         return [pod.node for pod in pods if pod.node and view.observed.lost(pod)]
     return ()
-
-
-def _suspected(pods: Sequence[SeenPod]) -> list[str]:
-    """The nodes that most pods accuse: one that reaches nobody accuses all the others.
-
-    Where that is all of more than two, what fails is common to them, and other nodes would not help.
-    """
-    failed = [pod for pod in pods if pod.message is not None and pod.message.reason == PREFLIGHT_FAILED]
-    votes = Counter(rank for pod in failed for rank in suspects_of(pod.told))
-    most = max(votes.values(), default=0)
-    accused = [pod for pod in pods if most and votes[pod.rank] == most]
-    if len(accused) == len(pods) > 2:
-        return []
-    return [pod.node for pod in accused if pod.node]
 
 
 def _lost_before(view: View) -> bool:

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from finetune_api.job.policies import RunPolicy
 from finetune_api.reasons import ConditionType
 from finetune_api.status import AttemptStatus, condition_of, decisive_condition, is_true
-from finetune_operator.policies.backoff import backoff
-from finetune_operator.policies.ending import fail, fruitless_attempts, last_end, ran_for
+from finetune_operator.policies.backoff import pause
+from finetune_operator.policies.ending import fail, last_end, ran_for
 from finetune_operator.policies.launch import in_the_way
 from finetune_operator.policies.patience import waits_since
 from finetune_operator.policies.prepare import is_retrying, next_try
@@ -72,8 +72,8 @@ def _held_up_since(view: View, attempt: AttemptStatus) -> datetime | None:
     if not leaving:
         return None
     ends = [one.end_time for one in view.status.attempts if one.end_time is not None]
-    pause = timedelta(seconds=backoff(fruitless_attempts(view), view.settings.timing))
-    return max([min(leaving), *(end + pause for end in ends[-1:]), *_turns(view)])
+    wait = timedelta(seconds=pause(view))
+    return max([min(leaving), *(end + wait for end in ends[-1:]), *_turns(view)])
 
 
 def _unprepared(view: View) -> datetime | None:

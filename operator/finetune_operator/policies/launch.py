@@ -11,9 +11,9 @@ from finetune_operator.children.training_pods import Terms, build_training_pods
 from finetune_operator.decision import Body, Deletion
 from finetune_operator.facts import MOST_CLAIM
 from finetune_operator.policies.avoidance import nodes_to_avoid
-from finetune_operator.policies.backoff import backoff
+from finetune_operator.policies.backoff import pause
 from finetune_operator.policies.elastic import fitting_nodes, next_nodes
-from finetune_operator.policies.ending import fail, fruitless_attempts, given_up, with_another
+from finetune_operator.policies.ending import fail, given_up, with_another
 from finetune_operator.policies.grace import grace_of, next_grace
 from finetune_operator.policies.removal import removal, until_late
 from finetune_operator.policies.waiting import say_waiting, wait_for_code
@@ -171,4 +171,4 @@ def _backoff_left(view: View) -> float:
         return 0.0
     passed = view.since(ended[-1].end_time)
     # An end in the future is one by the clock of another leader, and how long ago it was nobody knows.
-    return backoff(fruitless_attempts(view), view.settings.timing) - passed if passed >= 0 else 0.0
+    return pause(view) - passed if passed >= 0 else 0.0

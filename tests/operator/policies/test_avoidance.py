@@ -37,8 +37,9 @@ def test_a_node_that_reaches_nobody_accuses_all_the_others_and_is_accused_by_mos
 
 def test_what_all_nodes_suffer_from_is_no_reason_to_avoid_all_of_them() -> None:
     cluster = FakeCluster(inline_job(nodes=4))
-    preflight(cluster, r0=[0], r1=[1], r2=[2], r3=[3])
+    preflight(cluster, r0=[1], r1=[2], r2=[3], r3=[0])
     assert avoids(cluster) == ()
+    assert cluster.status.attempts[0].outcome == "Failure"
 
 
 def test_ranks_that_are_not_there_are_no_suspects() -> None:

@@ -1,9 +1,11 @@
 """The wait between attempts."""
 
+from finetune_api.outcomes import Outcome
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.settings import Settings, TimingSettings
 from support.fake_cluster import FakeCluster
-from support.operator_jobs import failed_over, inline_job
+from support.operator_jobs import failed_over, inline_job, running
+from support.workspace import condition
 
 BOUND = TimingSettings(backoff_most=2000)
 
@@ -34,3 +36,33 @@ def test_the_wait_doubles_beyond_the_attempts_that_are_listed() -> None:
 def test_with_a_crd_that_drops_the_count_those_that_are_listed_count() -> None:
     cluster = FakeCluster(inline_job(runPolicy={"maxRestarts": 20}), settings=Settings(timing=BOUND))
     assert waits(cluster, 12, forgets="earlierFruitless")[-3:] == [256, 256, 256]
+
+
+def unready(cluster: FakeCluster) -> float:
+    """Every node of the newest attempt misses the name servers; return the wait until the next attempt."""
+    running(cluster)
+    for rank, pod in enumerate(cluster.pods("Running")):
+        cluster.end(pod, Outcome.RETRYABLE, facts={"suspects": [rank]}, reason="PreflightFailed")
+    cluster.settle()
+    return 0 if cluster.status.completion_time else cluster.plan().requeue_after or 0
+
+
+def test_a_cluster_without_name_servers_has_minutes_to_get_them_back() -> None:
+    cluster = FakeCluster(inline_job(nodes=2, runPolicy={"maxRestarts": 0}))
+    pauses = []
+    while cluster.status.completion_time is None:
+        pauses.append(unready(cluster))
+        cluster.wait(pauses[-1])
+    assert pauses == [16, 32, 64, 128, 0]
+    assert [(one.outcome, one.reason) for one in cluster.status.attempts] == [("Disruption", "ClusterUnready")] * 5
+    assert cluster.status.restarts == 0
+    assert [one.avoided_nodes for one in cluster.status.attempts] == [None] * 5
+    assert condition(cluster.status, "Failed")[1] == "NoProgress"
+
+
+def test_once_the_name_servers_are_back_nothing_is_waited_for_any_longer() -> None:
+    cluster = FakeCluster(inline_job(nodes=2))
+    cluster.wait(unready(cluster))
+    failed_over(cluster)
+    cluster.settle()
+    assert cluster.plan().requeue_after == 2
