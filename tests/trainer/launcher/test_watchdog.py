@@ -73,6 +73,24 @@ def test_before_any_step_was_measured_a_step_may_take_as_long_as_the_first() -> 
     assert falls_silent(beat("step", longest_step=0.0)) == 1801
 
 
+def test_before_any_step_was_measured_a_batch_of_an_evaluation_may_take_as_long_as_the_first_step() -> None:
+    first = beat("eval", longest_step=0.0, patience=60.0)
+    assert falls_silent(first) == 1801
+    assert falls_silent(first, dict(bounds_of(7200.0, {}))) == 72001
+    assert falls_silent(first, dict(bounds_of(5.0, {}))) == 1801
+    assert falls_silent(first, dict(bounds_of(None, parse_phase_timeouts("first_step=9000")))) == 9001
+    assert falls_silent(first, dict(bounds_of(None, parse_phase_timeouts("first_step=20")))) == 601
+
+
+def test_a_batch_of_an_evaluation_may_take_as_long_as_a_job_allows_a_step() -> None:
+    assert falls_silent(beat("eval"), dict(bounds_of(7200.0, {}))) == 7201
+    assert falls_silent(beat("eval", longest_step=900.0), dict(bounds_of(7200.0, {}))) == 9001
+    assert falls_silent(beat("eval"), dict(bounds_of(5.0, {}))) == 601
+    image = parse_phase_timeouts("eval=30")
+    assert falls_silent(beat("eval", longest_step=0.0), dict(bounds_of(None, image))) == 31
+    assert falls_silent(beat("eval"), dict(bounds_of(7200.0, image))) == 7201
+
+
 def test_before_any_save_was_measured_a_save_may_take_an_hour() -> None:
     assert falls_silent(beat("save", longest_save=0.0)) == 3601
 
@@ -80,7 +98,8 @@ def test_before_any_save_was_measured_a_save_may_take_an_hour() -> None:
 def test_a_chosen_time_for_steps_is_not_overruled_by_the_patience_of_the_peers() -> None:
     chosen = dict(bounds_of(3600.0, {}))
     assert falls_silent(beat("step", longest_step=3.0, patience=600.0), chosen) == 3601
-    assert falls_silent(beat("eval", longest_step=100.0, patience=600.0), chosen) == 601
+    assert falls_silent(beat("eval", longest_step=3.0, patience=600.0), chosen) == 3601
+    assert falls_silent(beat("eval", longest_step=3.0, patience=600.0), dict(bounds_of(5.0, {}))) == 601
 
 
 def test_a_chosen_time_for_steps_holds_for_the_whole_step_whatever_its_microbatches() -> None:

@@ -32,7 +32,8 @@ def exported(run: TrainState, made: Exporter, output: Path) -> list[str]:
     """Go through a run of 2 x 3 batches and return the directories with a model in them."""
     timeline = Timeline.of(run.config, np.ones(12, dtype=np.int64))
     for done in range(timeline.total_batches + 1):
-        made.export_if_due(run, timeline, done)
+        if destination := made.due(run, timeline, done):
+            made.export(run, destination)
     return sorted(str(path.parent.relative_to(output)) for path in output.rglob("model.safetensors"))
 
 

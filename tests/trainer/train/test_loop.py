@@ -37,6 +37,7 @@ from support.training import (
 
 TRAIN, VALIDATION = dataset_of(random_rows(12, seed=8)), dataset_of(random_rows(3, seed=9))
 EVALUATION = {"name": "finetuning", "dataset": {"hf_name": "json", "split": "validation"}}
+TWO_EVALUATIONS = [{**EVALUATION, "label": label} for label in ("near", "far")]
 
 
 class Notes(Journal):
@@ -58,6 +59,8 @@ class Notes(Journal):
 
     def evaluation(self, step: int, label: str, result: EvalResult) -> None:
         self.events.append(f"{label} {step}")
+        found = {"label": label, "step": step, "loss": result.loss, "perplexity": result.perplexity}
+        self.recorded.append(found)
 
     def checkpoint(self, step: int, seconds: float) -> None:
         self.events.append(f"save {step}")
@@ -102,7 +105,7 @@ class Run:
         tokenizer = AutoTokenizer.from_pretrained(model)
         self.course = Course(
             train_rows=TRAIN,
-            eval_rows={"eval": VALIDATION} if config.eval_loader else {},
+            eval_rows=dict.fromkeys(config.eval_loaders_by_label, VALIDATION),
             timeline=timeline,
             lr_factor=lr_multiplier(config, timeline.batches_per_epoch),
             checkpointer=self.checkpointer,
@@ -122,6 +125,14 @@ def begin(gpt2_dir: Path, tmp_path: Path) -> Callable[..., Run]:
         return Run(tmp_path, gpt2_dir, changes or {}, **parts)
 
     return make
+
+
+EXPORTED = {"callbacks": {"hf_checkpointer": {"save_interval": "4ba"}}}
+
+
+def exports(output: Path) -> list[str]:
+    """The names of the models that were exported on the way."""
+    return [path.name for path in output.glob("huggingface/*") if not path.name.startswith(".")]
 
 
 STEPS = [f"step {i}" for i in range(1, 7)]
@@ -235,6 +246,31 @@ def test_an_evaluation_that_was_recorded_is_not_repeated(begin: Callable[..., Ru
     assert begin(changes, attempt=1, notes=notes).go() == [*STEPS[3:], "save 6", "eval 6"]
 
 
+def test_of_an_evaluation_that_was_cut_off_between_two_sets_the_missing_one_is_made_up_for(
+    begin: Callable[..., Run],
+) -> None:
+    changes = {"save_interval": "3ba", "eval_loader": TWO_EVALUATIONS}
+    first = begin(changes, stop=StopAfter(4))  # the fifth question is that of the second set
+    with pytest.raises(Drained):
+        first.go()
+    assert first.notes.events[-2:] == ["save 3", "near 3"]
+    second = begin(changes, attempt=1, notes=Notes(first.notes.recorded))
+    assert second.go() == ["far 3", *STEPS[3:], "save 6", "near 6", "far 6"]
+
+
+def test_an_evaluation_that_is_made_up_for_may_end_the_run(begin: Callable[..., Run]) -> None:
+    stopper = {"monitor": "loss", "dataloader_label": "far", "patience": "1ba", "min_delta": 100.0}
+    changes: dict[str, Any] = {"save_interval": "1ba", "eval_loader": TWO_EVALUATIONS, "eval_interval": "1ba"}
+    changes["callbacks"] = {"early_stopper": stopper}
+    first = begin(changes, stop=StopAfter(8))  # three steps and five sets
+    with pytest.raises(Drained):
+        first.go()
+    second = begin(changes, attempt=1, notes=Notes(first.notes.recorded))
+    assert second.course.early_stop is not None
+    second.course.early_stop.replay(first.notes.recorded)
+    assert second.go() == ["far 3"]
+
+
 def test_a_run_that_no_longer_improves_ends_early_and_is_saved(begin: Callable[..., Run]) -> None:
     stopper = {"early_stopper": {"monitor": "loss", "patience": "1ba", "min_delta": 100.0}}
     run = begin({"eval_loader": EVALUATION, "eval_interval": "1ba", "callbacks": stopper})
@@ -242,5 +278,50 @@ def test_a_run_that_no_longer_improves_ends_early_and_is_saved(begin: Callable[.
 
 
 def test_models_are_exported_on_the_way_when_asked_for(begin: Callable[..., Run], tmp_path: Path) -> None:
-    begin({"callbacks": {"hf_checkpointer": {"save_interval": "4ba"}}}).go()
-    assert [path.name for path in (tmp_path / "huggingface").iterdir()] == ["ba4"]
+    assert begin(EXPORTED).go() == [*STEPS[:4], "save 4", *STEPS[4:], "save 6"]
+    assert exports(tmp_path) == ["ba4"]
+
+
+def test_an_export_needs_no_checkpoint_where_there_is_one(begin: Callable[..., Run]) -> None:
+    events = ["step 1", "step 2", "save 2", "step 3", "step 4", "save 4", "step 5", "step 6", "save 6"]
+    assert begin({**EXPORTED, "save_interval": "2ba"}).go() == events
+
+
+def test_a_run_that_is_killed_in_an_export_loses_no_step_and_exports_anew(
+    begin: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    changes = {**EXPORTED, "save_num_checkpoints_to_keep": 1}
+    first = begin(changes)
+    with monkeypatch.context() as dying:
+        dying.setattr("finetune_trainer.train.exporter.export_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first.go()
+    second = begin(changes, attempt=1)
+    assert (second.start.step, exports(tmp_path)) == (4, [])
+    assert second.go() == [*STEPS[4:], "save 6"]
+    assert exports(tmp_path) == ["ba4"]
+
+
+def test_a_wish_to_stop_is_heard_before_an_export_which_is_made_up_for(
+    begin: Callable[..., Run], tmp_path: Path
+) -> None:
+    first = begin(EXPORTED, stop=StopAfter(4))  # the fifth question is that of the export
+    with pytest.raises(Drained) as caught:
+        first.go()
+    assert caught.value.step == 4
+    assert first.notes.events == [*STEPS[:4], "save 4"]
+    assert exports(tmp_path) == []
+    begin(EXPORTED, attempt=1).go()
+    assert exports(tmp_path) == ["ba4"]
+
+
+def test_a_run_that_begins_with_the_state_of_another_leaves_its_exports_to_that_one(
+    begin: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = begin(EXPORTED)
+    assert train(run.state, run.course, start=4) == 6  # as with `load_path`: nothing of this run is saved so far
+    assert run.notes.events == ["step 5", "step 6", "save 6"]
+    assert exports(tmp_path) == []

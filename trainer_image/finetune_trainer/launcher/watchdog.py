@@ -6,7 +6,7 @@ together when one of them does, because they wait for it at their next collectiv
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from types import MappingProxyType
 from typing import Final, Literal
@@ -31,6 +31,8 @@ class Bound:
     """Holds for the step as a whole; otherwise for the time between two beats."""
     waited_for: bool = False
     """The peers wait no longer than `dist_timeout` here."""
+    waited_for_at_least: float = 0.0
+    """But they wait this long, whatever `dist_timeout` says."""
 
 
 FIRST_STEP: Final = Bound(1800.0, of_whole=True)
@@ -49,7 +51,13 @@ BOUNDS: Final[Mapping[HeartPhase, Bound]] = MappingProxyType(
             waited_for=True,
         ),
         "save": Bound(600.0, times=5.0, longest="longest_save", unmeasured=3600.0),
-        "eval": Bound(600.0, times=10.0, longest="longest_step", waited_for=True),
+        "eval": Bound(
+            600.0,
+            times=10.0,
+            longest="longest_step",
+            unmeasured=FIRST_STEP.seconds,
+            waited_for=True,
+        ),
         "export": Bound(3600.0),
         "report": Bound(600.0),
         "done": Bound(inf),
@@ -77,12 +85,21 @@ def bounds_of(step_timeout: float | None, phases: Mapping[HeartPhase, float]) ->
 
     The phases may be those of an image, for all its jobs: what a job says of its steps counts more.
     """
-    chosen = {name: Bound(seconds, of_whole=BOUNDS[name].of_whole) for name, seconds in phases.items()}
+    bounds = dict(BOUNDS)
+    bounds |= {name: Bound(seconds, of_whole=BOUNDS[name].of_whole) for name, seconds in phases.items()}
     if step_timeout is not None:
         first = phases.get("first_step", max(FIRST_STEP.seconds, 10 * step_timeout))
-        chosen["first_step"] = Bound(max(first, step_timeout), of_whole=True)
-        chosen["step"] = Bound(step_timeout, of_whole=True)
-    return {**BOUNDS, **chosen}
+        bounds["first_step"] = Bound(max(first, step_timeout), of_whole=True)
+        bounds["step"] = Bound(step_timeout, of_whole=True)
+    bounds["eval"] = _of_evaluations(bounds["eval"], bounds["first_step"], step_timeout or 0.0)
+    return bounds
+
+
+def _of_evaluations(bound: Bound, first_step: Bound, step_timeout: float) -> Bound:
+    """Give a batch of an evaluation the time of a step, and of the first one as long as none was measured."""
+    seconds = max(bound.seconds, step_timeout)
+    unmeasured = None if bound.unmeasured is None else max(seconds, first_step.seconds)
+    return replace(bound, seconds=seconds, unmeasured=unmeasured, waited_for_at_least=step_timeout)
 
 
 def parse_phase_timeouts(text: str) -> dict[HeartPhase, float]:
@@ -129,7 +146,7 @@ def _patience(bound: Bound, beat: Beat) -> float:
     """How long the peers would wait for this rank, as long as all of them may be expected to be equally fast."""
     if not bound.waited_for or not beat.patience or not beat.longest_step:
         return inf
-    return max(beat.patience, _UNEVEN * beat.longest_step)
+    return max(beat.patience, _UNEVEN * beat.longest_step, bound.waited_for_at_least)
 
 
 @dataclass(frozen=True)

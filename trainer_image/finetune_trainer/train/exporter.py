@@ -27,24 +27,25 @@ class Exporter:
     source_dtype: torch.dtype
     fence: Fence
 
-    def export_if_due(self, run: TrainState, timeline: Timeline, done: int) -> None:
-        """Export after `done` steps when `hf_checkpointer` asks for it; the end is left to `export_final`."""
+    def due(self, run: TrainState, timeline: Timeline, done: int) -> Path | None:
+        """Return what `hf_checkpointer` wants exported after `done` steps; the end is left to `export_final`."""
         settings = run.config.callbacks.hf_checkpointer
         if settings is None or done == timeline.total_batches:
-            return
+            return None
         if not is_due(settings.save_interval, timeline, done):
-            return
+            return None
         folder = Path(settings.save_folder) if settings.save_folder else self.output / INTERMEDIATE
         name = settings.huggingface_folder_name.format(batch=done, epoch=timeline.clock(done).epoch)
-        if settings.overwrite or not run.world.broadcast((folder / name).exists()):
-            self._export(run, folder / name)
+        stays = not settings.overwrite and run.world.broadcast((folder / name).exists())
+        return None if stays else folder / name
 
     def export_final(self, run: TrainState) -> Path:
         """Export the final model to `OUTPUT/model`."""
-        self._export(run, self.output / "model")
+        self.export(run, self.output / "model")
         return self.output / "model"
 
-    def _export(self, run: TrainState, destination: Path) -> None:
+    def export(self, run: TrainState, destination: Path) -> None:
+        """Export the model as it is now to `destination`."""
         run.world.heart.enter("export")
         settings = run.config.callbacks.hf_checkpointer
         wanted = _DTYPES[settings.precision] if settings and settings.precision else self.source_dtype

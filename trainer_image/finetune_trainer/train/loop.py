@@ -1,8 +1,9 @@
 """The training loop: steps, and what is due between them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from finetune_trainer.checkpoint.checkpointer import Checkpointer
 from finetune_trainer.data.arrow_file import TokenizedDataset
@@ -45,14 +46,17 @@ def train(run: TrainState, course: Course, start: int) -> int:
     run.world.heart.resume_after(start)
     course.journal.phase("train")
     try:
+        if course.checkpointer.last_saved == start:  # the attempt before may have been killed within its export
+            _export_if_due(run, course, start)
         _evaluate_if_missing(run, course, start)
         while done < course.timeline.total_batches and not course.has_stopped_improving:
             run.world.heart.enter("first_step" if done == start else "step")
             _one_step(run, course, done)
             done += 1
             _save_if_due(run, course, done)
+            _export_if_due(run, course, done)
             if _evaluation_is_due(run, course, done):
-                _evaluate(run, course, done)
+                _evaluate(run, course, done, course.eval_rows)
     except Drained as drained:
         _save(run, course, done)
         drained.step = done
@@ -72,7 +76,15 @@ def _one_step(run: TrainState, course: Course, done: int) -> None:
 def _save_if_due(run: TrainState, course: Course, done: int) -> None:
     if is_due(run.config.save_interval, course.timeline, done):
         _save(run, course, done, weights_only=run.config.save_weights_only)
-    course.exporter.export_if_due(run, course.timeline, done)
+
+
+def _export_if_due(run: TrainState, course: Course, done: int) -> None:
+    """Export when it is due, and save first: who asks a run to leave may not wait until an export is finished."""
+    destination = course.exporter.due(run, course.timeline, done)
+    if destination is not None:
+        _save(run, course, done)
+        run.leave_if_asked()
+        course.exporter.export(run, destination)
 
 
 def _save(run: TrainState, course: Course, done: int, *, weights_only: bool = False) -> Path | None:
@@ -89,12 +101,14 @@ def _save(run: TrainState, course: Course, done: int, *, weights_only: bool = Fa
 
 
 def _evaluate_if_missing(run: TrainState, course: Course, start: int) -> None:
-    """Evaluate before the first step when asked to, or when an attempt was cut off before its last evaluation."""
+    """Evaluate before the first step when asked to, or what an attempt was cut off before or within."""
     cut_off = start > 0 and _evaluation_is_due(run, course, start)
     if (start == 0 and run.config.eval_first) or cut_off:
         recorded = {line["label"] for line in course.journal.evaluations() if line["step"] == start}
-        if run.world.broadcast(not recorded.issuperset(course.eval_rows)):  # rank 0 alone keeps the records
-            _evaluate(run, course, start)
+        missing = [label for label in course.eval_rows if label not in recorded]
+        missing = cast("list[str]", run.world.broadcast(missing))  # rank 0 alone keeps the records
+        if missing:
+            _evaluate(run, course, start, missing)
 
 
 def _evaluation_is_due(run: TrainState, course: Course, done: int) -> bool:
@@ -104,12 +118,12 @@ def _evaluation_is_due(run: TrainState, course: Course, done: int) -> bool:
     return done == course.timeline.total_batches or is_due(interval, course.timeline, done)
 
 
-def _evaluate(run: TrainState, course: Course, done: int) -> None:
+def _evaluate(run: TrainState, course: Course, done: int, labels: Iterable[str]) -> None:
     course.journal.phase("eval")
     run.world.heart.enter("eval")
     loaders = run.config.eval_loaders_by_label
-    for label, rows in course.eval_rows.items():
-        result = evaluate(run, rows, drop_last=loaders[label].drop_last)
+    for label in labels:
+        result = evaluate(run, course.eval_rows[label], drop_last=loaders[label].drop_last)
         course.journal.evaluation(done, label, result)
         if course.early_stop is not None:
             course.early_stop.update(done, label, {"loss": result.loss, "perplexity": result.perplexity})

@@ -55,6 +55,11 @@ class TrainState:
         settings = self.config.fsdp_config
         return is_sharded(self.config) and settings is not None and settings.mixed_precision != "FULL"
 
+    def leave_if_asked(self) -> None:
+        """Raise Drained on every rank once any of them was asked to stop."""
+        if number := self.stop.agreed(self.world):
+            raise Drained(number)
+
     def microbatches(self, dataset: TokenizedDataset, rows: np.ndarray, size: int | None) -> Iterator[Microbatch]:
         """Yield this rank's microbatches of a global batch; between them, all ranks agree whether to go on.
 
@@ -62,8 +67,7 @@ class TrainState:
         """
         place = self.placement
         for part in microbatches(rows.tolist(), rank=self.world.rank, ranks=self.world.size, size=size):
-            if number := self.stop.agreed(self.world):
-                raise Drained(number)
+            self.leave_if_asked()
             examples = [dataset.row(row) for row in part]
             self.world.heart.beat()  # a rank that its data holds up has come less far than its peers
             yield lay_out(
