@@ -196,6 +196,11 @@ REASONS: Final = (
     _event("InternalError", "The operator cannot handle this job and tries again: {message}", warning=True),
     _event("AttemptStarted", "Attempt {attempt} starts on {nodes} nodes."),
     _event("AttemptEnded", "Attempt {attempt} ended as {outcome}{where}: {message}", warning=True),
+    _event(
+        "CheckpointsSkipped",
+        "Attempt {attempt} goes on after step {step} instead of {saved}: no newer checkpoint can be used; see its log.",
+        warning=True,
+    ),
     _event("ChildrenDeleted", "{count} objects of the finished job are deleted, as runPolicy says."),
     _event("JobDeleted", "The job is deleted {seconds} s after its end, as runPolicy.deleteJobAfterSeconds says."),
 )

@@ -85,6 +85,7 @@ _MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "InternalError": "A mistake of the operator's own; its log has the traceback. The job is tried again.",
         "ConfigKeysIgnored": "Keys of LLM Foundry that are accepted and do nothing here.",
         "AttemptStarted": "An attempt was decided on.",
+        "CheckpointsSkipped": "Checkpoints of an earlier attempt are damaged or gone; what they held is trained again.",
         "AttemptEnded": "An attempt is over; a Warning unless it succeeded, was suspended or resized.",
         "ChildrenDeleted": "`runPolicy.ttlSecondsAfterFinished` has passed.",
         "JobDeleted": "`runPolicy.deleteJobAfterSeconds` has passed.",

@@ -9,7 +9,7 @@ from finetune_operator.decision import Event
 
 
 def events_between(before: JobStatus, after: JobStatus) -> tuple[Event, ...]:
-    """Return an event for each condition whose status or reason has changed, and each attempt begun or ended."""
+    """Return an event for each condition with another status or reason, and each attempt begun, set back or over."""
     return (*_of_attempts(before, after), *_of_conditions(before, after))
 
 
@@ -38,6 +38,12 @@ def _of_attempts(before: JobStatus, after: JobStatus) -> Iterator[Event]:
         if earlier is None:
             row = reason_of(None, "AttemptStarted")
             yield Event(row.name, row.say(attempt=attempt.number, nodes=attempt.nodes))
+        elif (attempt.first_step or 0) < (earlier.first_step or 0):
+            row, facts = (
+                reason_of(None, "CheckpointsSkipped"),
+                {"step": attempt.first_step, "saved": earlier.first_step},
+            )
+            yield Event(row.name, row.say(attempt=attempt.number, **facts), row.warning)
 
 
 def _ended(attempt: AttemptStatus, outcome: AttemptOutcome, cause: FailureStatus | None) -> Event:

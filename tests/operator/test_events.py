@@ -62,3 +62,13 @@ def test_a_cause_from_before_is_not_that_of_a_later_end() -> None:
     ended = AttemptStatus(number=0, nodes=2, outcome=AttemptOutcome.CANCELLED, reason="Resized", message="4 now.")
     (event,) = events_between(before, JobStatus(attempts=(ended,), failure=cause))
     assert (event.message, event.warning) == ("Attempt 0 ended as Cancelled: 4 now.", False)
+
+
+def test_an_attempt_that_begins_before_the_newest_checkpoint_says_so_once() -> None:
+    expected = JobStatus(attempts=(AttemptStatus(number=1, nodes=2, first_step=40),))
+    told = JobStatus(attempts=(AttemptStatus(number=1, nodes=2, first_step=20),))
+    (event,) = events_between(expected, told)
+    assert (event.reason, event.warning) == ("CheckpointsSkipped", True)
+    assert "after step 20 instead of 40" in event.message
+    assert events_between(told, told) == ()
+    assert events_between(told, expected) == ()

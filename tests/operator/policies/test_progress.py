@@ -56,6 +56,23 @@ def test_an_attempt_that_begins_later_than_was_known_credits_the_one_before() ->
     assert (before.last_step, before.checkpoint_step, newest.first_step) == (15, 15, 15)
 
 
+def test_an_attempt_that_has_to_begin_earlier_says_so_once() -> None:
+    cluster = running(FakeCluster(inline_job()))
+    cluster.progress = ProgressStatus(step=12, last_checkpoint_step=10)
+    cluster.settle()
+    cluster.progress = None
+    for pod in cluster.pods():
+        cluster.exit(pod, 137)
+    cluster.settle()
+    running(cluster)
+    cluster.progress, cluster.first_step = ProgressStatus(step=6, last_checkpoint_step=5), 5
+    cluster.settle()
+    cluster.progress = ProgressStatus(step=7, last_checkpoint_step=5)
+    cluster.settle()
+    assert cluster.status.attempts[1].first_step == 5
+    assert cluster.events.count("CheckpointsSkipped") == 1
+
+
 def test_a_suspended_attempt_is_credited_with_what_it_saved_on_its_way_out() -> None:
     cluster = running(FakeCluster(inline_job()))
     cluster.progress = ProgressStatus(step=43, last_checkpoint_step=40)
