@@ -49,7 +49,7 @@ cluster: setup ## Start a Kubernetes cluster on this machine with the operator i
 cluster-down: ## Remove that cluster and every trace of it
 	@PYTHONPATH=tests $(BIN)/python -m cluster down
 
-faults: setup ## Strike real pods in forty ways, and compare the causes that are told with the true ones (half an hour)
+faults: setup ## Strike real pods in forty-one ways, and compare the causes that are told with the true ones (half an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
 SOAK := $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(REAL),--real)

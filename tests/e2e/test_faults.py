@@ -1,4 +1,4 @@
-"""Rows of the failure table on real pods; `make faults` plays all forty."""
+"""Rows of the failure table on real pods; `make faults` plays all forty-one."""
 
 import concurrent.futures
 from collections.abc import Callable, Iterator, Mapping

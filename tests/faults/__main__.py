@@ -1,4 +1,4 @@
-"""`python -m faults`: strikes real pods in forty ways and prints what was made of it; `make faults` calls it."""
+"""`python -m faults`: strikes real pods in forty-one ways and prints what was made of it; `make faults` calls it."""
 
 import argparse
 import shutil

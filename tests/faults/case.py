@@ -64,6 +64,8 @@ class Truth:
     """Reason of the condition Complete or Failed at the end."""
     lost: int = SAVED_EVERY
     """Steps that may be done twice."""
+    within: float | None = None
+    """Seconds after all pods of the struck attempt ran in which its end must be told; None: whenever."""
     words: tuple[str, ...] = ()
     """What the message or the traceback must hold; {rank} stands for the struck one."""
 

@@ -1,4 +1,4 @@
-"""The failure table as forty cases; `finetune_faults` does what happens inside of ranks, `strikes` the rest."""
+"""The failure table as forty-one cases; `finetune_faults` does what happens inside of ranks, `strikes` the rest."""
 
 from typing import Final
 
@@ -167,6 +167,12 @@ CASES: Final = (
         "stop_node",
         _LOST,
     ),
+    _of_node(
+        "node-restarted",
+        "a node restarts within its grace",
+        "restart_node",
+        Truth(DISRUPTION, "Removed", "node"),
+    ),
     _of_node("node-deleted", "a node dies and is deleted", "delete_node", _LOST),
     Case(
         "node-partitioned",
@@ -184,14 +190,14 @@ CASES: Final = (
         "dns-blocked",
         "the name server cannot be reached from a node",
         "block_names",
-        Truth(FAILURE, "PreflightFailed", "node", 75, lost=0),
+        Truth(FAILURE, "PreflightFailed", "node", 75, lost=0, within=30.0),
         when=Moment("starting"),
     ),
     _of_node(
         "port-blocked",
         "the master's port cannot be reached from a node",
         "block_port",
-        Truth(FAILURE, "PreflightFailed", "node", 75, lost=0),
+        Truth(FAILURE, "PreflightFailed", "node", 75, lost=0, within=30.0),
         when=Moment("starting"),
     ),
     _outside(

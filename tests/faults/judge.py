@@ -32,6 +32,8 @@ def _of_attempt(record: Record, found: Found) -> Iterator[str]:
     for word in record.words:
         if word not in found.text:
             yield f"not told: {word!r}"
+    if record.within is not None and (found.ran is None or found.ran > record.within):
+        yield f"told {found.ran} s after the pods ran instead of within {record.within} s"
 
 
 def _of_job(record: Record, found: Found) -> Iterator[str]:

@@ -38,6 +38,7 @@ class Record:
     ending: str
     lost: int
     words: tuple[str, ...]
+    within: float | None = None
 
     def write(self, path: Path) -> None:
         """Put it on the disk, for good."""
@@ -69,6 +70,7 @@ def expect(case: Case, seed: int, target: Target) -> Record:
         ending=truth.ending,
         lost=truth.lost,
         words=tuple(word.format(rank=target.rank) for word in truth.words),
+        within=truth.within,
     )
 
 

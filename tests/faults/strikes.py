@@ -104,6 +104,12 @@ def _delete_node(scene: Scene) -> None:
     _say(scene, "delete", "node", scene.site.struck_node.name)
 
 
+def _restart_node(scene: Scene) -> None:
+    """The node is back before anybody has missed it, and has forgotten what ran on it."""
+    scene.site.struck_node.stop_abruptly()
+    scene.site.struck_node.start()
+
+
 def _start_node(scene: Scene) -> None:
     scene.site.struck_node.start()
     scene.site.struck_node.wait_ready()
@@ -195,6 +201,7 @@ STRIKES: Final[Mapping[str, Strike]] = MappingProxyType(
         "suspend": Strike(_policy(suspend=True), then=_policy(suspend=False)),
         "shorten_deadline": Strike(_policy(activeDeadlineSeconds=1)),
         "stop_node": Strike(_stop_node, heal=_start_node),
+        "restart_node": Strike(_restart_node),
         "delete_node": Strike(_delete_node, heal=_start_node),
         "cut_off_kubelet": Strike(_cut_off, heal=_reconnect),
         "block_names": _block(

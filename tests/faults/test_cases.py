@@ -6,8 +6,8 @@ from finetune_api.job import load_job
 from finetune_api.outcomes import ENDINGS, RetryPolicy
 
 
-def test_there_are_forty_cases_of_different_names() -> None:
-    assert len({case.name for case in CASES}) == len(CASES) == 40
+def test_there_are_forty_one_cases_of_different_names() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) == 41
 
 
 def test_every_exit_code_that_is_not_retried_has_its_case() -> None:

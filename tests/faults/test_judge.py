@@ -43,3 +43,8 @@ def test_a_fault_that_may_end_no_attempt_must_end_none() -> None:
     assert complaints(record, replace(RIGHT, outcome="Succeeded", reason="Succeeded", restarts=0)) == ()
     (complaint,) = complaints(record, replace(RIGHT, restarts=0))
     assert complaint == "an attempt ended as Failure/Crashed, and none had to"
+
+
+@pytest.mark.parametrize(("ran", "wrong"), [(29.9, False), (30.1, True), (None, True)])
+def test_what_must_be_told_within_a_time_is_told_within_it(ran: float | None, wrong: bool) -> None:
+    assert bool(complaints(replace(RECORD, within=30.0), replace(RIGHT, ran=ran))) is wrong

@@ -19,10 +19,10 @@ def _plan(state: Path, *, wrong: int = 0, missing: int = 0, different: int = 0) 
     return Plan(CASES, 1, state)
 
 
-def test_two_of_forty_may_be_named_wrongly(tmp_path: Path, said: list[str]) -> None:
+def test_two_of_forty_one_may_be_named_wrongly(tmp_path: Path, said: list[str]) -> None:
     assert len(CASES) - ENOUGH == 2
     assert conclude(_plan(tmp_path, wrong=2), said.append) == 0
-    assert said[-1].startswith("seed 1: 38 of 40 causes right; 40 of 40 results")
+    assert said[-1].startswith("seed 1: 39 of 41 causes right; 41 of 41 results")
 
 
 @pytest.mark.parametrize(("wrong", "missing"), [(3, 0), (0, 3), (1, 2)])
@@ -38,4 +38,4 @@ def test_one_result_that_differs_is_too_many(tmp_path: Path, said: list[str]) ->
 
 def test_what_was_played_is_not_played_again(tmp_path: Path, said: list[str]) -> None:
     assert run(_plan(tmp_path), said.append) == 0  # and starts no cluster
-    assert said[0].startswith("seed 1: 0 of 40 cases to play")
+    assert said[0].startswith("seed 1: 0 of 41 cases to play")
