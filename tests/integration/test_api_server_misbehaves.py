@@ -19,7 +19,8 @@ from support.audit import breaches
 from support.fault_proxy import Fault, FaultProxy
 from support.history import History, watched
 from support.operator_process import started
-from support.simulated_team import EXPECTED, STORIES, TAKEN, Director, Team, ends
+from support.simulated_team import EXPECTED, STORIES, TAKEN, Director, ends
+from support.team import Team
 
 NewNamespace = Callable[[ControlPlane], str]
 

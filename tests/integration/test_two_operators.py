@@ -18,7 +18,8 @@ from support.audit import breaches
 from support.fault_proxy import Asked, FaultProxy
 from support.history import History, watched
 from support.operator_process import OperatorProcess, started
-from support.simulated_team import Director, Story, Team, crashes, ends, succeeds
+from support.simulated_team import Director, Story, crashes, ends, succeeds
+from support.team import Team
 
 NewNamespace = Callable[[ControlPlane], str]
 
@@ -115,7 +116,8 @@ def test_the_other_takes_over_from_a_leader_that_is(
             ended = time.monotonic() - begun
             after = both.acting(1, begun)
             director.wait_for_the_end()
-        assert ended < after
+        # Its process may end later on a busy machine: what counts is that it no more tries to write.
+        assert _acts(both.proxies[0].record)[-1].at < begun + after
         assert ends(both.team) == _END
         assert breaches(both.history) == []
         tell(f"{how}: the leader has ended after {ended:.1f} s, the other acts after {after:.1f} s")

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from soak.player import Player
 
 _WINDOW: Final = 1.5
-"""Seconds between an echo and its cause, within which the operator has to wait for the cause."""
+"""Seconds between an echo and its cause, within which the operator has to wait for the cause.
+
+Far fewer than its `CAUSE_WINDOW`: its clock goes by whole seconds, which may cost nearly one, and on a busy machine it
+hears of the cause later than of the echo.
+"""
 _RESIZE: Final = 4.0
 _PATIENCE: Final = 180.0
 _BY_NODES: Final = {

@@ -101,10 +101,12 @@ def ends_are_recorded_first(checker: Checker, one: Happening) -> Iterator[str]:
 
 
 def children_are_made_once(checker: Checker, one: Happening) -> Iterator[str]:
-    """Each child is created once for a job, each pod once for an attempt."""
+    """Each child is created once for a job, each pod once for an attempt that has run."""
     labels = one.body["metadata"].get("labels") or {}
     uid = labels.get(JOB_UID_LABEL)
     if not one.created or uid is None or (one.kind == "Pod" and Pod(one.body).attempt is None):
+        return
+    if one.kind == "Pod" and _begins_anew(checker, Pod(one.body)):
         return
     key = uid, one.kind, one.name
     checker.made[key] += 1
@@ -222,6 +224,13 @@ def _cleared(scene: Scene, one: Happening, known: Pod) -> bool:
     """
     misled = known.attempt is None and known.name in scene.lost_names and not known.lost
     return misled or (one.gone and known.node in scene.down)
+
+
+def _begins_anew(checker: Checker, pod: Pod) -> bool:
+    """An attempt that never ran whole gets again what was lost of it, if nobody saw that go."""
+    job = checker.scene.jobs.get(pod.job_uid)
+    told = job.attempt(pod.attempt) if job is not None and pod.attempt is not None else None
+    return pod.name in checker.scene.lost_names and told is not None and not told.get("runningTime")
 
 
 def _owner(checker: Checker, one: Happening) -> Job | None:

@@ -11,6 +11,8 @@ JOBS: Final = f"/apis/finetune.dev/v1alpha1/namespaces/{NAMESPACE}/finetunejobs"
 DEADLINE: Final = 4
 """Seconds, of jobs that are about one."""
 _GRACE: Final = 3
+CAUSE_WINDOW: Final = 5
+"""Seconds; longer than in a cluster, so that on a busy machine too a cause can be told in time after its echo."""
 _CLAIM: Final = "results"
 
 
@@ -80,7 +82,7 @@ def quota() -> Body:
 
 def settings(progress_port: int, free_limit: int) -> Body:
     """Return the operator's settings: those of a cluster, with shorter waits."""
-    timing = {"survivorGrace": 2, "backoffBase": 1, "backoffMost": 1, "refusalRetry": 2}
+    timing = {"survivorGrace": 2, "backoffBase": 1, "backoffMost": 1, "refusalRetry": 2, "causeWindow": CAUSE_WINDOW}
     pods = {"annotations": {HOLD: "until it has ended"}}
     network = {"progressPort": progress_port}
     return {"fruitlessDisruptions": free_limit, "network": network, "pods": pods, "timing": timing}

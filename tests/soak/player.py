@@ -11,7 +11,7 @@ from soak.happenings import Body
 from soak.invariants import Breach
 from soak.scene import Job, Pod
 from soak.script import Act, Ending, Kind, Story
-from soak.verdicts import CANCELLED, FAILURE, LOST, SUSPENDED, End, Ledger, Ruling, ruling_of
+from soak.verdicts import CANCELLED, FAILURE, LOST, SUSPENDED, TAKEN, End, Ledger, Ruling, ruling_of
 
 PATIENCE: Final = 180.0
 """Seconds for anything that has to come."""
@@ -92,7 +92,7 @@ class Player:
 
         await self._until(found, "the job")
         self.ledger, self.settled, self.rulings, self.steps = Ledger(self.story.max_restarts), -1, {}, 0
-        self.put_off = set()
+        self.put_off, self.resized = set(), False
         if self.story.born_suspended:
             await self._until(lambda: self.job.holds("Suspended") or self.job.over is not None, "suspension")
             await self.stage.suspend(self.story.name, False)
@@ -183,17 +183,19 @@ class Player:
         self.settled, self.resized = number, self.resized and outcome != CANCELLED
 
     def _allowed(self, number: int) -> tuple[list[Ruling], bool]:
-        place = (self.uid, number)
+        place, scene = (self.uid, number), self.ground.scene
+        # An operator that was away comes to the new number of nodes late, and perhaps before what was done since.
+        resized = [_RESIZED] if self.resized else []
         if number in self.rulings:
             ruling, act = self.rulings[number]
             late = [_ECHOED] if place in self.stage.late_causes else []
-            # Nobody had asked it to leave yet, so it did not end because of that; whether the operator read it in
-            # time is up to chance.
-            crashed = [_CRASHED] if self._is_suspended(number) and place in self.ground.scene.died else []
-            return [ruling, *late, *crashed], act.checkpoint
-        allowed = [LOST] if place in self.ground.scene.lost else []
-        if self.resized:
-            allowed.append(_RESIZED)
+            # Whether the operator read of it before a peer was asked to leave is up to chance: it hears of one pod at
+            # a time, in any order.
+            crashed = [_CRASHED] if self._is_suspended(number) else []
+            return [ruling, *late, *crashed, *resized], act.checkpoint
+        allowed = [LOST] if place in scene.lost else []
+        allowed += [TAKEN] if place in scene.swept else []
+        allowed += resized
         if self.story.ending is not Ending.RUN:
             allowed.append(Ruling(CANCELLED, frozenset({"DeadlineExceeded"})))
         return allowed, True

@@ -51,6 +51,12 @@ class Pods:
         for pod in [pod for pod in self._scene.pods.values() if pod.node == node]:
             self.notice(pod)
 
+    def look(self) -> None:
+        """Raise what kept a pod from leaving: it would never do so, and nobody would know why."""
+        for task in self._leaving.values():
+            if task.done():
+                task.result()
+
     async def close(self) -> None:
         """Forget those that are on their way."""
         for task in self._leaving.values():

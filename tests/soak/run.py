@@ -117,9 +117,10 @@ class Soak:
         operator.start()
         try:
             async with voices.speaking(port):
-                beside = (self._watch(plane, pods), self._beat(plane, operator, strokes), self._strike(strokes))
+                beside = (self._watch(plane, pods), self._beat(plane, operator, strokes, pods), self._strike(strokes))
                 await together(self._play_all(stage), *beside)
-                await together(self._clear(api), self._watch(plane, pods), self._beat(plane, operator, strokes))
+                after = (self._watch(plane, pods), self._beat(plane, operator, strokes, pods))
+                await together(self._clear(api, strokes), *after)
         finally:
             operator.stop()
             await pods.close()
@@ -130,7 +131,7 @@ class Soak:
         try:
             await strokes.play(tuple(one for one in self._script.strokes if one.fault in self._faults))
         except* Overdue as late:
-            raise Broken(Breach("faults are seen", "-", str(late.exceptions[0])), "") from late
+            raise _unseen(late.exceptions[0]) from late
 
     # The stories
 
@@ -154,9 +155,13 @@ class Soak:
         self.figures.stories += 1
         self._memory.note_done(story.name)
 
-    async def _clear(self, api: Api) -> None:
-        """Delete all jobs; what was theirs goes with them, without anybody's help."""
+    async def _clear(self, api: Api, strokes: Strokes) -> None:
+        """Delete all jobs; what was theirs goes with them, without anybody's help, as far as their nodes are there."""
         self._say("all stories are told; deleting the jobs")
+        try:
+            await strokes.heal()
+        except Overdue as late:
+            raise _unseen(late) from late
         for job in list(self._checker.scene.jobs.values()):
             if not job.gone:
                 await api.delete(f"{manifests.JOBS}/{job.name}", job.uid)
@@ -186,10 +191,11 @@ class Soak:
         if breaches:
             raise Broken(breaches[0], self._chronicle.of(breaches[0].job))
 
-    async def _beat(self, plane: ControlPlane, operator: Operator, strokes: Strokes) -> None:
+    async def _beat(self, plane: ControlPlane, operator: Operator, strokes: Strokes, pods: Pods) -> None:
         while True:
             await asyncio.sleep(_PULSE)
             operator.look()
+            pods.look()
             if not self._ground.api_away_now:
                 plane.start_ended()  # a scheduler ends by itself when it has lost its way after an API server's restart
             if operator.peak_megabytes > MOST_MEGABYTES:
@@ -221,3 +227,7 @@ class Soak:
         if figures.requests > MOST_REQUESTS * max(1, figures.pods):
             what = f"{figures.requests} requests for {figures.pods} pods: {operator.requests().most_common(8)}"
             raise Broken(Breach("the operator's cost is bounded", "-", what), "")
+
+
+def _unseen(late: Exception) -> Broken:
+    return Broken(Breach("faults are seen", "-", str(late)), "")

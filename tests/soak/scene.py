@@ -136,8 +136,8 @@ class Scene:
     """Nodes that are not ready, out of service or gone."""
     lost: set[tuple[str, int | None]] = field(default_factory=set)
     """Attempts, by uid of the job and number, of which a pod was on such a node before it had ended."""
-    died: set[tuple[str, int | None]] = field(default_factory=set)
-    """Attempts of which a pod had ended while none was asked to leave."""
+    swept: set[tuple[str, int | None]] = field(default_factory=set)
+    """Attempts of which the cluster itself took a pod from such a node before a word was said of their end."""
     lost_names: set[str] = field(default_factory=set)
     """Of pods that were on such a node before they had ended."""
     _by_job: dict[str, dict[str, Pod]] = field(default_factory=lambda: defaultdict(dict))
@@ -163,19 +163,25 @@ class Scene:
         """All pods of a job that exist."""
         return list(self._by_job[uid].values())
 
+    def is_told(self, pod: Pod) -> bool:
+        """Whether the status tells why the attempt of a pod is over or being ended, or tells of it no more."""
+        job = self.jobs.get(pod.job_uid)
+        told = job.attempt(pod.attempt) if job is not None and pod.attempt is not None else None
+        return told is None or bool(told.get("outcome") or told.get("reason"))
+
     def _pod(self, one: Happening) -> None:
         uid = one.body["metadata"]["uid"]
         if one.gone:
             pod = self.pods.pop(uid, Pod(one.body))
             self._by_job[pod.job_uid].pop(uid, None)
+            if pod.lost and not self.is_told(pod):
+                self.swept.add((pod.job_uid, pod.attempt))
             return
         pod = self.pods.setdefault(uid, Pod(one.body))
         self._by_job[pod.job_uid][uid] = pod
         pod.body = one.body
         if pod.node in self.down:
             self._lose(pod)
-        if pod.over and not any(peer.leaving for peer in self.pods_of(pod.job_uid, pod.attempt)):
-            self.died.add((pod.job_uid, pod.attempt))
 
     def _job(self, one: Happening) -> None:
         job = self.jobs.setdefault(one.body["metadata"]["uid"], Job(one.body))

@@ -36,8 +36,8 @@ class Strokes:
         self._ground, self._pods = ground, pods
         self.struck: Counter[Fault] = Counter()
         self._clock = 0.0
-        self._lost: set[str] = set()
-        """Nodes that are struck, from the decision until they are back."""
+        self._lost: dict[str, Fault] = {}
+        """Nodes that are struck, and how, from the decision until they are back."""
 
     async def play(self, strokes: tuple[Stroke, ...]) -> None:
         """Strike one after the other, some while others still last."""
@@ -77,17 +77,25 @@ class Strokes:
         node = node_named(stroke.node)
         if node in self._lost:  # of two losses at once the first to end would bring the node back under the other
             return
-        self._lost.add(node)
+        self._lost[node] = stroke.fault
         async with self._ground.losing(node, _PEACE):
             await self._break(stroke.fault, node)
             await self._ground.until(lambda: node in self._ground.scene.down, f"the loss of {node}", _PEACE)
             await asyncio.sleep(stroke.seconds)
             seen = f"what follows the loss of {node}, on which are {[pod.name for pod in self._open(node)]}"
             await self._ground.until(lambda: not self._open(node), seen, _PEACE)
-            await self._mend(stroke.fault, node)
-            await self._ground.until(lambda: node not in self._ground.scene.down, f"the return of {node}", _PEACE)
+            await self._bring_back(node)
+
+    async def heal(self) -> None:
+        """Bring back the nodes that are still struck when `play` was cancelled: nothing ever leaves those."""
+        for node in list(self._lost):
+            await self._bring_back(node)
+
+    async def _bring_back(self, node: str) -> None:
+        await self._mend(self._lost[node], node)
+        await self._ground.until(lambda: node not in self._ground.scene.down, f"the return of {node}", _PEACE)
         self._pods.notice_all(node)
-        self._lost.remove(node)
+        del self._lost[node]
 
     async def _break(self, fault: Fault, node: str) -> None:
         path = f"/api/v1/nodes/{node}"
@@ -114,12 +122,12 @@ class Strokes:
 
     def _is_open(self, pod: Pod) -> bool:
         job = self._ground.scene.jobs.get(pod.job_uid)
-        if job is None or job.deleting or job.over or pod.leaving:
+        if job is None or job.deleting or job.over:
             return False
         if pod.attempt is None:
-            return not job.holds("DatasetPrepared")
-        told = job.attempt(pod.attempt)
-        return told is not None and not told.get("outcome")
+            return not pod.leaving and not job.holds("DatasetPrepared")
+        # That it leaves is no word of the operator's: Kubernetes itself takes pods from a node that is out of service.
+        return not self._ground.scene.is_told(pod)
 
 
 def _not_ready() -> Body:

@@ -147,6 +147,17 @@ def test_a_pod_that_is_created_twice_is_found() -> None:
     assert telling.broken == ["children_are_made_once"]
 
 
+def test_a_pod_that_was_lost_before_its_attempt_ran_may_be_created_again() -> None:
+    telling = Telling()
+    telling.job(attempts=[{"number": 0, "nodes": 1}])
+    for _ in range(2):
+        telling.pod(phase="Pending")
+        telling.node("Unknown")
+        telling.pod(phase="Pending", gone=True)
+        telling.node("True")
+    assert telling.broken == []
+
+
 def test_a_pod_after_the_end_is_found() -> None:
     telling = running()
     telling.pod(phase="Succeeded")

@@ -39,7 +39,8 @@ def _ruling(outcome: str, *reasons: str) -> Ruling:
     return Ruling(outcome, frozenset(reasons))
 
 
-_TAKEN: Final = _ruling(DISRUPTION, "Removed", "PodMissing", "Drained", "PeerRemoved")
+TAKEN: Final = _ruling(DISRUPTION, "Removed", "PodMissing", "Drained", "PeerRemoved")
+"""Of an attempt of which a pod was taken away."""
 _RULINGS: Final[Mapping[Kind, Ruling]] = {
     Kind.SUCCEED: _ruling(SUCCEEDED, "Succeeded"),
     Kind.ALREADY_COMPLETE: _ruling(SUCCEEDED),
@@ -53,12 +54,12 @@ _RULINGS: Final[Mapping[Kind, Ruling]] = {
     Kind.PREFLIGHT: _ruling(FAILURE, "PreflightFailed"),
     Kind.SUPERSEDED: _ruling(DISRUPTION, "Superseded"),
     Kind.DRAIN: _ruling(DISRUPTION, "Drained"),
-    Kind.SHUTDOWN: _TAKEN,
-    Kind.EVICTED: _TAKEN,
+    Kind.SHUTDOWN: TAKEN,
+    Kind.EVICTED: TAKEN,
     Kind.REJECTED: _ruling(DISRUPTION, "Rejected"),
-    Kind.EVICTION: _TAKEN,
-    Kind.POD_DELETED: _TAKEN,
-    Kind.POD_REMOVED: _TAKEN,
+    Kind.EVICTION: TAKEN,
+    Kind.POD_DELETED: TAKEN,
+    Kind.POD_REMOVED: TAKEN,
     Kind.SUSPEND: _ruling(SUSPENDED, "Suspended"),
     Kind.SUSPEND_CRASH: _ruling(SUSPENDED, "Suspended"),
     Kind.RESIZE: _ruling(CANCELLED),

@@ -1,4 +1,4 @@
-"""A namespace of a control plane with simulated nodes, and a director who makes jobs in it live through their stories.
+"""A director who makes the jobs of a team live through their stories, in a namespace with a simulated node.
 
 The director looks at what is recorded, so that an operator that dies changes nothing about what happens to its jobs.
 """
@@ -6,88 +6,21 @@ The director looks at what is recorded, so that an operator that dies changes no
 import json
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from cluster.control_plane import ControlPlane
 from cluster.rest import Body
-from cluster.simulated_nodes import EXIT_CODE, LAST_WORDS, RUN_FOR, SimulatedNode
+from cluster.simulated_nodes import EXIT_CODE, LAST_WORDS, RUN_FOR
 from cluster.waiting import wait_until
-from finetune_api.names import ATTEMPT_LABEL, JOB_NAME_LABEL, JOB_UID_LABEL
+from finetune_api.names import ATTEMPT_LABEL, JOB_NAME_LABEL
 from finetune_api.outcomes import Outcome, TerminationMessage
-from support.operator_jobs import inline_job
-from support.results_claim import provide_results
+from support.team import Away, Team
 
-_MERGE: Final = "application/merge-patch+json"
 _LOOK: Final = 0.1
 _BEAT: Final = 5.0
 TERMINAL: Final = ("Complete", "Failed")
-
-
-class Team:
-    """A namespace with a volume for results and a node."""
-
-    def __init__(self, plane: ControlPlane, namespace: str) -> None:
-        self.plane, self.namespace, self.server = plane, namespace, plane.rest()
-        self.jobs = f"/apis/finetune.dev/v1alpha1/namespaces/{namespace}/finetunejobs"
-        self.core = f"/api/v1/namespaces/{namespace}"
-        provide_results(self.server, self.namespace)
-        self.node = f"{namespace}-node"
-        node = SimulatedNode(self.node).body()
-        node["status"]["conditions"] = _ready()
-        self.server.send("POST", "/api/v1/nodes", node).accepted()
-
-    def beat(self) -> None:
-        """The node shows that it lives; without that it would be lost after 50 s."""
-        self.server.send("PATCH", f"/api/v1/nodes/{self.node}/status", {"status": {"conditions": _ready()}}, _MERGE)
-
-    def remove_node(self) -> None:
-        """The node goes, before it is missed."""
-        self.server.send("DELETE", f"/api/v1/nodes/{self.node}")
-
-    def apply(self, name: str, **spec: Any) -> None:
-        """Somebody creates a job, whose pods stay on the team's own node: those of other teams come and go."""
-        manifest = inline_job(**spec, scheduling={"nodeSelector": {"kubernetes.io/hostname": self.node}})
-        self.server.send("POST", self.jobs, {**manifest, "metadata": {"name": name}}).accepted()
-
-    def status(self, name: str) -> Body:
-        """What is said of a job."""
-        return dict(self.server.get(f"{self.jobs}/{name}").get("status") or {})
-
-    def statuses(self) -> dict[str, Body]:
-        """What is said of all jobs."""
-        found = self.server.get(self.jobs)["items"]
-        return {job["metadata"]["name"]: dict(job.get("status") or {}) for job in found}
-
-    def pods(self) -> list[Body]:
-        """The pods of jobs."""
-        return list(self.server.get(f"{self.core}/pods?labelSelector={JOB_UID_LABEL}")["items"])
-
-    def events(self) -> Counter[tuple[str, str, str]]:
-        """How often what was told about which job."""
-        found = self.server.get(f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events?limit=5000")["items"]
-        told: Counter[tuple[str, str, str]] = Counter()
-        for one in found:
-            if one["regarding"]["kind"] == "FinetuneJob":
-                key = one["regarding"]["name"], one["reason"], one["note"]
-                told[key] += (one.get("series") or {}).get("count", 1)
-        return told
-
-    def annotate(self, pod: str, **annotations: str) -> None:
-        """Tell the simulated kubelet what becomes of a pod."""
-        self.server.send("PATCH", f"{self.core}/pods/{pod}", {"metadata": {"annotations": annotations}}, _MERGE)
-
-    def delete_pod(self, pod: str) -> None:
-        """Somebody deletes a pod."""
-        self.server.send("DELETE", f"{self.core}/pods/{pod}")
-
-    def suspend(self, job: str, value: bool) -> None:
-        """Somebody suspends a job, or has it go on."""
-        self.server.send("PATCH", f"{self.jobs}/{job}", {"spec": {"runPolicy": {"suspend": value}}}, _MERGE).accepted()
 
 
 Blow = Callable[[Team, str, list[Body]], None]
@@ -159,6 +92,8 @@ class Director:
     def __init__(self, team: Team, stories: Mapping[str, Story]) -> None:
         self.team, self.stories = team, stories
         self._struck: set[tuple[str, int]] = set()
+        self._falling: dict[tuple[str, int], list[Body]] = {}
+        """Pods to which it is not certain that all has happened that should."""
         self.problem: BaseException | None = None
 
     @contextmanager
@@ -180,7 +115,10 @@ class Director:
         """Whether all stories have come to their end; raises what went wrong with the director."""
         if self.problem is not None:
             raise self.problem
-        return all(status.get("state") in TERMINAL for status in self.team.statuses().values())
+        try:
+            return all(status.get("state") in TERMINAL for status in self.team.statuses().values())
+        except Away:
+            return False
 
     def wait_for_the_end(self, seconds: float = 300.0) -> float:
         """Wait until all stories are over, and return how long that took."""
@@ -198,7 +136,7 @@ class Director:
                     self.team.beat()
                 self._strike()
                 self._resume()
-            except OSError:
+            except Away:
                 continue
             except BaseException as problem:
                 self.problem = problem
@@ -212,9 +150,16 @@ class Director:
         for (job, number), pods in attempts.items():
             runs = all(pod["status"].get("phase") == "Running" for pod in pods) and len(pods) == 2
             if runs and (job, number) not in self._struck and self._is_known(job, number):
-                self._struck.add((job, number))
                 assert number < len(self.stories[job].blows), f"{job} has an attempt too many: {self.team.status(job)}"
-                self.stories[job].blows[number](self.team, job, sorted(pods, key=lambda pod: pod["metadata"]["name"]))
+                self._struck.add((job, number))
+                self._falling[job, number] = sorted(pods, key=lambda pod: pod["metadata"]["name"])
+        self._let_fall()
+
+    def _let_fall(self) -> None:
+        """A blow that the API server has not answered falls again, on the same pods, whatever has become of them."""
+        for (job, number), pods in list(self._falling.items()):
+            self.stories[job].blows[number](self.team, job, pods)
+            del self._falling[job, number]
 
     def _is_known(self, job: str, number: int) -> bool:
         """Whether the operator has noted that the attempt runs: which end is a loss depends on that."""
@@ -249,11 +194,6 @@ def _conclusion(status: Body) -> Body:
     ]
     settled = {"failure": status.get("failure"), "restarts": status.get("restarts", 0)}
     return {"conditions": conditions, "attempts": attempts, **settled}
-
-
-def _ready() -> list[Body]:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return [{"type": "Ready", "status": "True", "reason": "Simulated", "lastHeartbeatTime": now}]
 
 
 def _ends(message: TerminationMessage) -> dict[str, str]:

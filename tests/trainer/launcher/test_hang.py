@@ -93,18 +93,19 @@ def test_ranks_that_save_because_they_were_asked_to_leave_have_the_grace_for_it(
 
 
 def test_ranks_that_have_finished_do_not_hang(start: Any) -> None:
-    ranks = {0: {"do": "succeed", "phase": "done", "after": 5}, 1: {"do": "succeed", "phase": "step"}}
+    ranks = {0: {"do": "succeed", "phase": "done", "after": 5}, 1: {"do": "succeed", "phase": "done"}}
     assert start(ranks, step_timeout=3).finish().outcome is Outcome.SUCCEEDED
 
 
 class Rank:
-    """A process that lives and does not answer."""
+    """A process that does not answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alive: bool = True) -> None:
+        self._alive = alive
         self.asked: list[signal.Signals] = []
 
     def alive(self) -> bool:
-        return True
+        return self._alive
 
     def send(self, number: signal.Signals) -> None:
         self.asked.append(number)
@@ -156,6 +157,11 @@ def test_a_rank_that_does_not_answer_is_waited_for_a_second(watch: HangWatch, cl
     assert hang is not None
     assert hang.fact() == {"beats": 2, "frozen": True}
     assert (hang.message.rank, hang.message.step) == (0, 1)
+
+
+def test_a_rank_that_has_ended_in_a_step_does_not_hang(watch: HangWatch, clock: Clock) -> None:
+    assert look_often(watch, Rank(alive=False), clock, 3600) is None
+    assert look_often(watch, Rank(), clock, 3600) is not None
 
 
 @pytest.mark.parametrize(("innermost", "waits"), [("/distributed/distributed_c10d.py", True), ("/rows.py", False)])

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from typing import Any
 
@@ -278,13 +279,19 @@ def test_a_node_that_leaves_while_others_are_missing_ends_the_meeting_at_once() 
 
 @pytest.mark.usefixtures("_of_any_speed")
 def test_a_slow_volume_makes_a_node_late_and_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "FIRST_WORD_SECONDS", 3.0)
+    monkeypatch.setattr(door, "FIRST_WORD_SECONDS", 8.0)
     monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(member, "_SILENCE_SECONDS", 3.0)
-    for slow in range(2):
-        endings = asyncio.run(all_meet(3, {slow: {"facts": lambda slow=slow: _slowly(slow, 4.0)}}))
+    monkeypatch.setattr(member, "_SILENCE_SECONDS", 8.0)
+    monkeypatch.setattr(meeting_facts, "LOOK_SECONDS", 120.0)
+
+    async def meetings() -> list[Any]:
+        """Two at once, of which each takes longer than nodes may be silent."""
+        slow = [{rank: {"facts": lambda rank=rank: _slowly(rank, 9.0)}} for rank in range(2)]
+        return list(await asyncio.gather(*(all_meet(3, one) for one in slow)))
+
+    for endings in asyncio.run(meetings()):
         assert all(isinstance(end, Verdict) and end.fault is None for end in endings)
-        assert endings[0].warnings == []  # type: ignore[union-attr]
+        assert endings[0].warnings == []
 
 
 def test_the_clock_is_told_as_it_is_when_the_node_arrives() -> None:
@@ -293,7 +300,16 @@ def test_the_clock_is_told_as_it_is_when_the_node_arrives() -> None:
 
 def test_a_volume_that_does_not_answer_is_the_fault_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meeting_facts, "LOOK_SECONDS", 0.2)
-    end = asyncio.run(take_part(meeting(1, facts=lambda: _slowly(1, 3.0))))
+    answer = threading.Event()
+
+    def silent() -> NodeFacts:
+        answer.wait()
+        return facts(1)
+
+    try:
+        end = asyncio.run(take_part(meeting(1, facts=silent)))
+    finally:
+        answer.set()
     assert isinstance(end, MeetingFault)
     assert end.suspects == [1]
     assert "the output volume of node 1 did not say" in str(end)

@@ -95,7 +95,7 @@ class Coordinator:
     async def _meet(self) -> None:
         """Wait for all; meanwhile look at this node, and find the name under which torchrun's store will be reached."""
         ready = asyncio.gather(facts_of(self._meeting), find_name(self._meeting))
-        ready.add_done_callback(lambda _: self._news.set())
+        ready.add_done_callback(self._has_looked)
         try:
             await self._wait_for_all(ready)
             self._facts, _ = await ready
@@ -104,6 +104,12 @@ class Coordinator:
         self._require_that_all_stay()
         for member in self._members.values():
             await member.watch_no_more()
+
+    def _has_looked(self, ready: "asyncio.Future[Any]") -> None:
+        """What it met is of no interest once the meeting is over for another reason."""
+        if not ready.cancelled():
+            ready.exception()
+        self._news.set()
 
     def _require_that_all_stay(self) -> None:
         left = [rank for rank, member in self._members.items() if member.left.done()]
