@@ -138,6 +138,8 @@ class Verdict:
 
     def failure(self, processes: int | None = None) -> FailureStatus:
         """Return the cause as it is reported; of one of `processes` in a pod without words nobody knows which."""
+        if self.reason == CLUSTER_UNREADY:  # no pod of it is the one
+            return FailureStatus(reason=self.reason, exit_code=self.pod.exit_code, message=self.message)
         told = self.pod.message
         only = self.pod.rank if processes == 1 else None
         return FailureStatus(
@@ -189,7 +191,10 @@ def _verdict(pod: SeenPod, around: Circumstances) -> Verdict | None:
         return None
     said = _words(pod)
     reason = row.reason or said.reason
-    return Verdict(row.outcome, reason, said.message or _describe(pod, row.reason), pod, kind_of_message(said))
+    message = said.message or _describe(pod, row.reason)
+    if row.reason == CLUSTER_UNREADY:
+        message = f"Every node says of itself what one says so: {message}"
+    return Verdict(row.outcome, reason, message, pod, kind_of_message(said))
 
 
 def _first(ends: Sequence[Verdict]) -> Verdict:
@@ -249,7 +254,6 @@ def _describe(pod: SeenPod, reason: str) -> str:
         HANG: "fell silent",
         "PeersPending": "gave up waiting for a peer that has not started",
         "Drained": "was asked to leave",
-        CLUSTER_UNREADY: "missed what all nodes share",
         "PeerRemoved": "lost a peer that was taken away",
         "OutOfMemory": "ran out of memory: grant more memory, or use a smaller microbatch",
     }

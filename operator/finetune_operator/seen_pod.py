@@ -55,6 +55,8 @@ class SeenPod:
     """It exists no more; this is the last that was seen of it."""
     node: str | None = None
     ip: str | None = None
+    started: datetime | None = None
+    """When the main container began, by the clock of its node."""
     finished: datetime | None = None
     """When its first container failed, or the main one ended."""
     exit_code: int | None = None
@@ -136,6 +138,7 @@ def seen_pod(body: Raw, *, gone: bool = False) -> SeenPod | None:
         gone=gone,
         node=(body.get("spec") or {}).get("nodeName"),
         ip=status.get("podIP"),
+        started=_started(status),
         finished=moment(end.get("finishedAt")),
         exit_code=end.get("exitCode"),
         reason=str(status.get("reason") or end.get("reason") or ""),
@@ -188,6 +191,12 @@ def _deciding_end(status: Raw) -> Raw:
     ends: list[Raw] = [end for one in own if (end := (one.get("state") or {}).get("terminated"))]
     failed = next((end for end in ends if end.get("exitCode")), None)
     return failed or (ends[-1] if ends else {})
+
+
+def _started(status: Raw) -> datetime | None:
+    own = [one for one in _containers(status) if one.get("name") in RESERVED_CONTAINERS]
+    state = (own[-1].get("state") or {}) if own else {}
+    return moment((state.get("running") or state.get("terminated") or {}).get("startedAt"))
 
 
 def _wait(status: Raw) -> Wait | None:

@@ -111,7 +111,8 @@ def _restart_node(scene: Scene) -> None:
 
 
 def _start_node(scene: Scene) -> None:
-    scene.site.struck_node.start()
+    if not scene.site.struck_node.running:
+        scene.site.struck_node.start()
     scene.site.struck_node.wait_ready()
 
 
@@ -201,7 +202,7 @@ STRIKES: Final[Mapping[str, Strike]] = MappingProxyType(
         "suspend": Strike(_policy(suspend=True), then=_policy(suspend=False)),
         "shorten_deadline": Strike(_policy(activeDeadlineSeconds=1)),
         "stop_node": Strike(_stop_node, heal=_start_node),
-        "restart_node": Strike(_restart_node),
+        "restart_node": Strike(_restart_node, heal=_start_node),
         "delete_node": Strike(_delete_node, heal=_start_node),
         "cut_off_kubelet": Strike(_cut_off, heal=_reconnect),
         "block_names": _block(

@@ -1,5 +1,6 @@
 """What is read from the body of a pod."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -35,6 +36,16 @@ def test_a_pod_is_placed_by_its_labels() -> None:
     prepare = seen_pod({"metadata": {"name": "arc-prepare", "labels": labels}, "status": {}})
     assert prepare is not None
     assert (prepare.attempt, prepare.phase) == (None, "Pending")
+
+
+def test_the_start_of_the_main_container_is_known_while_it_runs_and_afterwards() -> None:
+    at, helper = "2026-01-01T00:00:02Z", {"name": "proxy", "state": {"running": {"startedAt": "2026-01-01T00:00:01Z"}}}
+    for state in ({"running": {"startedAt": at}}, {"terminated": {"exitCode": 1, "startedAt": at}}):
+        pod = seen({"phase": "Running", "containerStatuses": [{"name": "trainer", "state": state}, helper]})
+        assert pod.started == datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC)
+    assert (
+        seen({"phase": "Pending", "containerStatuses": [{"name": "trainer", "state": {"waiting": {}}}]}).started is None
+    )
 
 
 def test_pods_without_our_labels_are_nobody_s() -> None:

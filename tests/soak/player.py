@@ -19,7 +19,7 @@ _TURN: Final = 900.0
 """Seconds to wait for a node: its faults stand in a row, and each waits for the acts on it, which have their own."""
 _OPEN: Final = frozenset({Kind.RESTART_BUDGET, Kind.RESIZE, Kind.RECREATE_JOB, Kind.DELETE_JOB})
 """Acts that end no attempt by themselves."""
-_RESIZED: Final = Ruling(CANCELLED)
+_RESIZED: Final = Ruling(CANCELLED, frozenset({"Resized", "Unplaceable"}))
 _ECHOED: Final = Ruling(FAILURE, frozenset({"PeerLost"}))
 _SUSPENDED: Final = Ruling(SUSPENDED)
 _CRASHED: Final = Ruling(FAILURE, frozenset({"Crashed"}))
@@ -190,8 +190,8 @@ class Player:
             ruling, act = self.rulings[number]
             late = [_ECHOED] if place in self.stage.late_causes else []
             # Whether the operator read of it before a peer was asked to leave is up to chance: it hears of one pod at
-            # a time, in any order.
-            crashed = [_CRASHED] if self._is_suspended(number) else []
+            # a time, in any order. But one that was asked itself did not end because of anything else.
+            crashed = [_CRASHED] if self._is_suspended(number) and place in scene.died else []
             return [ruling, *late, *crashed, *resized], act.checkpoint
         allowed = [LOST] if place in scene.lost else []
         allowed += [TAKEN] if place in scene.swept else []

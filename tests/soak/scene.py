@@ -136,6 +136,8 @@ class Scene:
     """Nodes that are not ready, out of service or gone."""
     lost: set[tuple[str, int | None]] = field(default_factory=set)
     """Attempts, by uid of the job and number, of which a pod was on such a node before it had ended."""
+    died: set[tuple[str, int | None]] = field(default_factory=set)
+    """Attempts of which a pod had ended before anybody asked it to leave."""
     swept: set[tuple[str, int | None]] = field(default_factory=set)
     """Attempts of which the cluster itself took a pod from such a node before a word was said of their end."""
     lost_names: set[str] = field(default_factory=set)
@@ -182,6 +184,8 @@ class Scene:
         pod.body = one.body
         if pod.node in self.down:
             self._lose(pod)
+        if pod.over and not pod.leaving:
+            self.died.add((pod.job_uid, pod.attempt))
 
     def _job(self, one: Happening) -> None:
         job = self.jobs.setdefault(one.body["metadata"]["uid"], Job(one.body))

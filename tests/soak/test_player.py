@@ -14,9 +14,10 @@ from soak.verdicts import ruling_of
 _JOB = "1"
 
 
-def player(*played: Kind, resized: bool = False, lost: bool = False, swept: bool = False) -> Player:
-    """A player of a job with one attempt, to which something was done or not."""
-    scene = Scene(lost={(_JOB, 0)} if lost else set(), swept={(_JOB, 0)} if swept else set())
+def player(*played: Kind, resized: bool = False, **known: bool) -> Player:
+    """A player of a job with one attempt, to which something was done or not; `known`: what the scene has of it."""
+    facts: Any = {what: {(_JOB, 0)} for what, holds in known.items() if holds}
+    scene = Scene(**facts)
     stage = cast(Any, SimpleNamespace(late_causes=set()))
     one = Player(Story("job"), stage, Ground(scene), uid=_JOB, resized=resized)
     one.rulings = dict(enumerate((ruling_of(act), act) for act in map(Act, played)))
@@ -59,8 +60,14 @@ def test_a_loss_whose_pods_are_still_there_is_told_as_one() -> None:
 
 def test_a_crash_in_a_suspension_may_be_read_before_what_came_before_it() -> None:
     settle(player(Kind.SUSPEND_CRASH), "Suspended", "Suspended")
-    one = player(Kind.SUSPEND_CRASH)
+    one = player(Kind.SUSPEND_CRASH, died=True)
     settle(one, "Failure", "Crashed")
     assert (one.ledger.restarts, one.put_off) == (1, {0})
+    for innocent in (player(Kind.SUSPEND, died=True), player(Kind.SUSPEND_CRASH)):
+        with pytest.raises(Untrue):
+            settle(innocent, "Failure", "Crashed")
+
+
+def test_a_new_number_of_nodes_explains_no_other_end() -> None:
     with pytest.raises(Untrue):
-        settle(player(Kind.SUSPEND), "Failure", "Crashed")
+        settle(player(Kind.CRASH, resized=True), "Cancelled", "DeadlineExceeded")

@@ -118,7 +118,8 @@ class FakeCluster:
         rank = int(pod["metadata"]["labels"].get("finetune.dev/rank", "0"))
         pod["spec"]["nodeName"] = next(name for n in range(rank, 99) if (name := f"node-{n}") not in avoided(pod))
         own = pod["spec"]["containers"][0]
-        statuses = [{"name": own["name"], "imageID": self._digest(own["image"])}]
+        state = {"running": {"startedAt": written(self.now)}}
+        statuses = [{"name": own["name"], "imageID": self._digest(own["image"]), "state": state}]
         ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
         pod["status"] = {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": statuses, "conditions": ready}
 
@@ -144,6 +145,8 @@ class FakeCluster:
         """It leaves with an exit code."""
         name = pod["spec"]["containers"][0]["name"]
         end = {"exitCode": code, "finishedAt": written(self.now), "message": told, "reason": reason or "Error"}
+        for ran in pod["status"].get("containerStatuses") or []:
+            end |= (ran.get("state") or {}).get("running") or {}
         phase = "Failed" if code else "Succeeded"
         pod["status"] = {"phase": phase, "containerStatuses": [{"name": name, "state": {"terminated": end}}]}
 

@@ -2,6 +2,7 @@
 
 import http.client
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,8 @@ class Team:
 
     def remove_node(self) -> None:
         """The node goes, before it is missed."""
-        self.server.send("DELETE", f"/api/v1/nodes/{self.node}")
+        with suppress(Away):  # what the test found counts more
+            self._send("DELETE", f"/api/v1/nodes/{self.node}")
 
     def apply(self, name: str, **spec: Any) -> None:
         """Somebody creates a job, whose pods stay on the team's own node: those of other teams come and go."""

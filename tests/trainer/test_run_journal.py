@@ -190,6 +190,18 @@ def test_checkpoints_phases_and_messages_are_told(attempt: Attempt) -> None:
     assert attempt.told("message")[-1]["text"] == "rows are laid out trimmed"
 
 
+def test_a_checkpoint_of_weights_only_is_none_to_resume_from(start: Start) -> None:
+    port = free_port()
+    attempt = start(port=port)
+    journal = attempt.begin()
+    journal.checkpoint(2, 1.0)
+    journal.checkpoint(3, 2.0, weights_only=True)
+    with urlopen(f"http://127.0.0.1:{port}/progress", timeout=60) as answer:
+        told = json.load(answer)
+    assert (told["lastCheckpointStep"], told["saveSeconds"]) == (2, 2.0)
+    assert attempt.told("checkpoint")[-1] == {"event": "checkpoint", "step": 3, "saveSeconds": 2.0, "weightsOnly": True}
+
+
 def test_a_resumed_attempt_says_so_and_cuts_the_metrics_back(start: Start) -> None:
     first = start()
     journal = first.begin()

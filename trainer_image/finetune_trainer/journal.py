@@ -55,7 +55,7 @@ class Journal:
     def sync(self) -> None:
         """Make durable what was told of the steps so far, before a checkpoint that stands for them exists."""
 
-    def checkpoint(self, step: int, seconds: float) -> None:
+    def checkpoint(self, step: int, seconds: float, *, weights_only: bool = False) -> None:
         """Tell that a checkpoint of `step` exists, and how long it took."""
 
     def close(self, outcome: Outcome, message: str, step: int | None) -> None:

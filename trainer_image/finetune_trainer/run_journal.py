@@ -160,11 +160,17 @@ class RunJournal(Journal):
         if self._metrics is not None:
             self._metrics.sync()
 
-    def checkpoint(self, step: int, seconds: float) -> None:
-        """Tell that a checkpoint of `step` exists, and how long the longest one of this attempt took."""
+    def checkpoint(self, step: int, seconds: float, *, weights_only: bool = False) -> None:
+        """Tell that a checkpoint of `step` exists, and how long the longest one of this attempt took.
+
+        One of weights only is none that a run resumes from.
+        """
         longest = max(seconds, self._state.progress.save_seconds or 0.0)
-        self._state.update(last_checkpoint_step=step, last_checkpoint_time=time.time(), save_seconds=longest)
-        self._run_dir.progress({"event": "checkpoint", "step": step, "saveSeconds": round(longest, 3)})
+        self._state.update(save_seconds=longest)
+        if not weights_only:
+            self._state.update(last_checkpoint_step=step, last_checkpoint_time=time.time())
+        about = {"step": step, "saveSeconds": round(longest, 3)} | ({"weightsOnly": True} if weights_only else {})
+        self._run_dir.progress({"event": "checkpoint", **about})
 
     def close(self, outcome: Outcome, message: str, step: int | None) -> None:
         """Tell how the attempt ended: run.json and the report, unless a newer attempt owns the output."""

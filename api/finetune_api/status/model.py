@@ -101,7 +101,9 @@ class ProgressStatus(StatusPart):
     estimated_completion_time: Timestamp | None = Field(
         default=None, description="When the run should end at its speed so far; unset when it does not run."
     )
-    last_checkpoint_step: Number | None = Field(default=None, description="Step of the newest checkpoint.")
+    last_checkpoint_step: Number | None = Field(
+        default=None, description="Step of the newest checkpoint to resume from."
+    )
     last_step_time: Timestamp | None = Field(default=None, description="When the last step was finished.")
     save_seconds: Duration | None = Field(default=None, description="Longest save of the attempt so far.")
     step_seconds: Duration | None = Field(default=None, description="Longest step of the attempt after its first.")

@@ -15,11 +15,14 @@ from finetune_operator.policies.launch import begin, launch
 from finetune_operator.policies.placement import placement
 from finetune_operator.policies.progress import noted_progress
 from finetune_operator.policies.restart import settle
+from finetune_operator.preflight import PREFLIGHT_FAILED
 from finetune_operator.seen_pod import SeenPod
 from finetune_operator.view import View, amended
 
 _CLOCKS: Final = 60.0
 """Seconds by which the clocks of nodes may differ where nothing better is known."""
+_FAR_APART: Final = 20.0
+"""Seconds by which the pods of an attempt begin apart that have their image; a preflight takes no longer to fail."""
 _UNMEASURED: Final = 30.0
 """Seconds that a save may take while none was measured."""
 
@@ -85,15 +88,27 @@ def _patience(view: View, newest: AttemptStatus, verdict: Verdict, pods: tuple[S
     """Seconds to wait for the others: an echo may be seen before its cause, and drained ranks save together."""
     if all(pod.terminal or view.observed.lost(pod) for pod in pods) or verdict.pod.finished is None:
         return 0.0
-    windows = {Kind.COMMUNICATION: _echoing(view, verdict), Kind.DRAINED: _saving(view, newest, pods)}
+    windows = {Kind.COMMUNICATION: _echoing(view, verdict, pods), Kind.DRAINED: _saving(view, newest, pods)}
     window = windows.get(verdict.kind, 0)
     return window - _waited(view, newest, verdict.pod.finished, window)
 
 
-def _echoing(view: View, verdict: Verdict) -> float:
-    """A connection that broke says least of all: its other end may be on a node that has just died."""
+def _echoing(view: View, verdict: Verdict, pods: Sequence[SeenPod]) -> float:
+    """A connection that broke says least of all: its other end may be on a node that has just died.
+
+    What a node found before the run, those that began later find as much later, if it is the same for all.
+    """
     timing = view.settings.timing
+    if verdict.reason == PREFLIGHT_FAILED:
+        return timing.cause_window + _began_apart(verdict.pod, pods)
     return timing.dead_node_window if verdict.reason == Outcome.RETRYABLE else timing.cause_window
+
+
+def _began_apart(first: SeenPod, pods: Sequence[SeenPod]) -> float:
+    """Seconds from the start of one pod to that of the last, by clocks of which none is believed far."""
+    starts = [pod.started for pod in pods if pod.started is not None]
+    apart = (max(starts) - first.started).total_seconds() if first.started is not None else 0.0
+    return min(apart, _FAR_APART)
 
 
 def _waited(view: View, newest: AttemptStatus, finished: datetime, window: float) -> float:

@@ -74,7 +74,11 @@ def _containers(statuses: Any) -> list[Body]:
 
 
 def _state(state: Mapping[str, Any]) -> Body:
-    kept = {"terminated": ("exitCode", "finishedAt", "message", "reason"), "waiting": ("message", "reason")}
+    kept = {
+        "running": ("startedAt",),
+        "terminated": ("exitCode", "finishedAt", "message", "reason", "startedAt"),
+        "waiting": ("message", "reason"),
+    }
     return {
         kind: {key: state[kind][key] for key in keys if key in state[kind]}
         for kind, keys in kept.items()

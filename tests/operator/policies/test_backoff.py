@@ -1,5 +1,7 @@
 """The wait between attempts."""
 
+import pytest
+
 from finetune_api.outcomes import Outcome
 from finetune_operator.policies.backoff import backoff
 from finetune_operator.settings import Settings, TimingSettings
@@ -66,3 +68,22 @@ def test_once_the_name_servers_are_back_nothing_is_waited_for_any_longer() -> No
     failed_over(cluster)
     cluster.settle()
     assert cluster.plan().requeue_after == 2
+
+
+@pytest.mark.parametrize(("later", "reason"), [(9, "ClusterUnready"), (14, "PreflightFailed")])
+def test_nodes_that_begin_later_find_as_much_later_that_there_are_no_name_servers(later: int, reason: str) -> None:
+    cluster = FakeCluster(inline_job(nodes=2))
+    cluster.settle()
+    first, second = cluster.pods("Pending")
+    cluster.run(first)
+    cluster.wait(9)
+    cluster.run(second)
+    cluster.wait(6)
+    for rank, pod in enumerate((first, second)):
+        cluster.end(pod, Outcome.RETRYABLE, facts={"suspects": [rank]}, reason="PreflightFailed")
+        cluster.settle()
+        cluster.wait(later)
+        cluster.settle()
+    assert cluster.status.attempts[0].reason == reason
+    assert cluster.status.failure is not None
+    assert cluster.status.failure.node == ("node-0" if reason == "PreflightFailed" else None)

@@ -25,7 +25,7 @@ def test_a_pod_reads_the_same_before_and_after() -> None:
         "finishedAt": "2026-01-01T00:00:00Z",
         "message": "",
         "reason": "OOMKilled",
-        "startedAt": "x",
+        "startedAt": "2026-01-01T00:00:00Z",
     }
     body = {
         "metadata": METADATA | {"labels": LABELS | {"team": "nlp"}, "managedFields": [{}]},

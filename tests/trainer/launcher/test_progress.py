@@ -49,5 +49,12 @@ def test_how_long_steps_and_saves_took_is_told_once_it_was_measured(tmp_path: Pa
     assert (told["stepSeconds"], told["saveSeconds"], told["lastCheckpointStep"]) == (1.5, 40.25, 2)
 
 
+def test_a_checkpoint_of_weights_only_is_none_to_resume_from(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.progress({"event": "checkpoint", "step": 2, "saveSeconds": 1.5})
+    run_dir.progress({"event": "checkpoint", "step": 4, "saveSeconds": 2.5, "weightsOnly": True})
+    assert last_progress(run_dir.progress_file) == {"lastCheckpointStep": 2, "saveSeconds": 2.5}
+
+
 def test_a_run_that_did_not_begin_has_made_no_progress(tmp_path: Path) -> None:
     assert last_progress(tmp_path / "missing") == {}

@@ -62,8 +62,8 @@ class Notes(Journal):
         found = {"label": label, "step": step, "loss": result.loss, "perplexity": result.perplexity}
         self.recorded.append(found)
 
-    def checkpoint(self, step: int, seconds: float) -> None:
-        self.events.append(f"save {step}")
+    def checkpoint(self, step: int, seconds: float, *, weights_only: bool = False) -> None:
+        self.events.append(f"save {'weights of ' * weights_only}{step}")
 
 
 class StopAfter(StopFlag):
@@ -216,7 +216,7 @@ def test_periodic_checkpoints_of_weights_do_not_cost_the_one_to_resume_from(begi
     run = begin(changes, stop=StopAfter(4))
     with pytest.raises(Drained):
         run.go()
-    assert run.notes.events[-2:] == ["save 4", "save 4"]  # the weights, then all of it
+    assert run.notes.events[-2:] == ["save weights of 4", "save 4"]
     second = begin(changes, attempt=1)
     assert second.start.step == 4
     second.go()

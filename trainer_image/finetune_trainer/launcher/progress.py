@@ -36,6 +36,8 @@ def _facts(event: dict[str, Any]) -> dict[str, Any]:
             return {name: event[name] for name in _STEP if name in event}
         case {"event": "eval", "loss": loss}:
             return {"evalLoss": loss}
+        case {"event": "checkpoint", "weightsOnly": True, "saveSeconds": seconds}:
+            return {"saveSeconds": seconds}
         case {"event": "checkpoint"}:
             return {told: event[name] for name, told in _CHECKPOINT.items() if name in event}
     return {}

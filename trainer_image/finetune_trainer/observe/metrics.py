@@ -22,7 +22,11 @@ GAUGES = (
     ("last_step_time", "finetune_last_step_timestamp_seconds", "When the last step ended, Unix time."),
     ("step_seconds", "finetune_longest_step_seconds", "The longest step of this attempt after its first."),
     ("save_seconds", "finetune_longest_save_seconds", "The longest save of this attempt."),
-    ("last_checkpoint_step", "finetune_last_checkpoint_step", "Step of the newest checkpoint."),
+    (
+        "last_checkpoint_step",
+        "finetune_last_checkpoint_step",
+        "Step of the newest checkpoint that a run can resume from.",
+    ),
     (
         "last_checkpoint_time",
         "finetune_last_checkpoint_timestamp_seconds",

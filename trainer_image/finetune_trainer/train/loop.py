@@ -95,7 +95,7 @@ def _save(run: TrainState, course: Course, done: int, *, weights_only: bool = Fa
     run.world.heart.enter("save")
     samples = course.timeline.clock(done).samples
     saved = course.checkpointer.save(done, samples, run.model, run.optimizer, run.scale, weights_only=weights_only)
-    course.journal.checkpoint(done, run.world.heart.finish_save())
+    course.journal.checkpoint(done, run.world.heart.finish_save(), weights_only=weights_only)
     course.journal.phase("train")
     return saved
 
