@@ -40,7 +40,8 @@ def test_a_lie_in_the_last_words_hides_nothing_else() -> None:
     assert cluster.status.progress == ProgressStatus(total_steps=48)
 
 
-def test_an_attempt_that_begins_later_than_was_known_credits_the_one_before() -> None:
+def crashed_after_its_checkpoint() -> FakeCluster:
+    """A job whose first attempt saved step 10 and crashed; the second one runs."""
     cluster = running(FakeCluster(inline_job()))
     cluster.progress = ProgressStatus(step=12, last_checkpoint_step=10)
     cluster.settle()
@@ -49,6 +50,11 @@ def test_an_attempt_that_begins_later_than_was_known_credits_the_one_before() ->
         cluster.exit(pod, 137)
     cluster.settle()
     running(cluster)
+    return cluster
+
+
+def test_an_attempt_that_begins_later_than_was_known_credits_the_one_before() -> None:
+    cluster = crashed_after_its_checkpoint()
     assert cluster.status.attempts[1].first_step == 10
     cluster.progress, cluster.first_step = ProgressStatus(step=16, last_checkpoint_step=15), 15
     cluster.settle()
@@ -57,14 +63,7 @@ def test_an_attempt_that_begins_later_than_was_known_credits_the_one_before() ->
 
 
 def test_an_attempt_that_has_to_begin_earlier_says_so_once() -> None:
-    cluster = running(FakeCluster(inline_job()))
-    cluster.progress = ProgressStatus(step=12, last_checkpoint_step=10)
-    cluster.settle()
-    cluster.progress = None
-    for pod in cluster.pods():
-        cluster.exit(pod, 137)
-    cluster.settle()
-    running(cluster)
+    cluster = crashed_after_its_checkpoint()
     cluster.progress, cluster.first_step = ProgressStatus(step=6, last_checkpoint_step=5), 5
     cluster.settle()
     cluster.progress = ProgressStatus(step=7, last_checkpoint_step=5)
