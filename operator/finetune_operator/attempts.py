@@ -193,7 +193,7 @@ def _verdict(pod: SeenPod, around: Circumstances) -> Verdict | None:
     reason = row.reason or said.reason
     message = said.message or _describe(pod, row.reason)
     if row.reason == CLUSTER_UNREADY:
-        message = f"Every node says of itself what one says so: {message}"
+        message = f"Every node failed the preflight by itself; one says: {message}"
     return Verdict(row.outcome, reason, message, pod, kind_of_message(said))
 
 

@@ -5,7 +5,7 @@ import random
 from datetime import UTC, datetime
 from typing import Final
 
-from soak.api import Api
+from soak.api import Api, Refused
 from soak.happenings import Body
 from soak.scene import Pod, Scene
 from soak.words import drained
@@ -13,6 +13,8 @@ from soak.words import drained
 NAMESPACE: Final = "soak"
 _PODS: Final = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _LONGEST_LEAVE: Final = 0.4
+_OTHER: Final = "metadata.uid: Invalid value"
+"""How the API server refuses what is written of a pod whose name another one has."""
 
 
 def path_of(pod: Pod, subresource: str = "") -> str:
@@ -39,7 +41,11 @@ class Pods:
 
     async def write(self, pod: Pod, status: Body) -> None:
         """Write the status of a pod, unless another bears its name by now."""
-        await self._api.patch(path_of(pod, "status"), {"metadata": {"uid": pod.uid}, "status": status})
+        try:
+            await self._api.patch(path_of(pod, "status"), {"metadata": {"uid": pod.uid}, "status": status})
+        except Refused as error:
+            if _OTHER not in str(error):
+                raise
 
     def notice(self, pod: Pod) -> None:
         """Have a pod that is asked to leave do so, if its node is there to tell it."""
