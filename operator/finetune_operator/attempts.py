@@ -83,7 +83,7 @@ def _lost_peer(pod: SeenPod, around: Circumstances) -> bool:
 
 
 def _superseded(pod: SeenPod, around: Circumstances) -> bool:
-    return pod.failed and bool(pod.message and pod.message.reason == SUPERSEDED)
+    return pod.failed and pod.own_reason == SUPERSEDED
 
 
 def _gave_up_waiting(pod: SeenPod, around: Circumstances) -> bool:
@@ -100,7 +100,7 @@ TABLE: Final = (
     Row(SUPERSEDED, _superseded, AttemptOutcome.DISRUPTION),
     Row("Drained", _drained, AttemptOutcome.DISRUPTION),
     Row("PeerRemoved", _lost_peer, AttemptOutcome.DISRUPTION),
-    Row(HANG, lambda pod, around: bool(pod.message and pod.message.reason == HANG), AttemptOutcome.HANG),
+    Row(HANG, lambda pod, around: pod.own_reason == HANG, AttemptOutcome.HANG),
     Row("PeersPending", _gave_up_waiting, AttemptOutcome.CANCELLED),
     Row(CLUSTER_UNREADY, lambda pod, around: around.all_cut_off and failed(pod), AttemptOutcome.DISRUPTION),
     Row("OutOfMemory", lambda pod, around: pod.reason == "OOMKilled", AttemptOutcome.FAILURE),
@@ -209,7 +209,7 @@ def _distance(end: Verdict) -> int:
     """How far from the cause a pod was that left in good order: a rank that is asked to leave takes its peers along."""
     if end.reason not in ("Drained", "PeerRemoved"):
         return 0
-    own = end.reason == "Drained" and (end.pod.message is None or end.pod.message.reason != PEER_DRAINED)
+    own = end.reason == "Drained" and end.pod.own_reason != PEER_DRAINED
     return 1 if own else 2
 
 

@@ -39,11 +39,9 @@ def _of_attempts(before: JobStatus, after: JobStatus) -> Iterator[Event]:
             row = reason_of(None, "AttemptStarted")
             yield Event(row.name, row.say(attempt=attempt.number, nodes=attempt.nodes))
         elif (attempt.first_step or 0) < (earlier.first_step or 0):
-            row, facts = (
-                reason_of(None, "CheckpointsSkipped"),
-                {"step": attempt.first_step, "saved": earlier.first_step},
-            )
-            yield Event(row.name, row.say(attempt=attempt.number, **facts), row.warning)
+            row = reason_of(None, "CheckpointsSkipped")
+            said = row.say(attempt=attempt.number, step=attempt.first_step, saved=earlier.first_step)
+            yield Event(row.name, said, row.warning)
 
 
 def _ended(attempt: AttemptStatus, outcome: AttemptOutcome, cause: FailureStatus | None) -> Event:

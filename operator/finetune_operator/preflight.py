@@ -13,7 +13,7 @@ PREFLIGHT_FAILED: Final = "PreflightFailed"
 
 def failed(pod: SeenPod) -> bool:
     """Tell whether a pod left because of a preflight."""
-    return pod.failed and pod.message is not None and pod.message.reason == PREFLIGHT_FAILED
+    return pod.failed and pod.own_reason == PREFLIGHT_FAILED
 
 
 def suspected(pods: Sequence[SeenPod]) -> list[str]:

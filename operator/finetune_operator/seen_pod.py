@@ -112,6 +112,11 @@ class SeenPod:
         return self.deleting or self.gone or self.disrupted or self.reason in _REMOVALS
 
     @property
+    def own_reason(self) -> str | None:
+        """The reason in its own last words; None without."""
+        return self.message.reason if self.message is not None else None
+
+    @property
     def rejected(self) -> bool:
         """Whether its node refused to run it."""
         return self.failed and bool(_REJECTIONS.fullmatch(self.reason))

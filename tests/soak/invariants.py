@@ -228,8 +228,7 @@ def _cleared(scene: Scene, one: Happening, known: Pod) -> bool:
 
 def _begins_anew(checker: Checker, pod: Pod) -> bool:
     """An attempt that never ran whole gets again what was lost of it, if nobody saw that go."""
-    job = checker.scene.jobs.get(pod.job_uid)
-    told = job.attempt(pod.attempt) if job is not None and pod.attempt is not None else None
+    told = checker.scene.attempt_of(pod)
     return pod.name in checker.scene.lost_names and told is not None and not told.get("runningTime")
 
 

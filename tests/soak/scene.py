@@ -165,10 +165,14 @@ class Scene:
         """All pods of a job that exist."""
         return list(self._by_job[uid].values())
 
+    def attempt_of(self, pod: Pod) -> Body | None:
+        """What the status tells of the attempt of a pod, as far as it still does."""
+        job = self.jobs.get(pod.job_uid)
+        return job.attempt(pod.attempt) if job is not None and pod.attempt is not None else None
+
     def is_told(self, pod: Pod) -> bool:
         """Whether the status tells why the attempt of a pod is over or being ended, or tells of it no more."""
-        job = self.jobs.get(pod.job_uid)
-        told = job.attempt(pod.attempt) if job is not None and pod.attempt is not None else None
+        told = self.attempt_of(pod)
         return told is None or bool(told.get("outcome") or told.get("reason"))
 
     def _pod(self, one: Happening) -> None:

@@ -18,7 +18,7 @@ from finetune_trainer.dataset_facts import dataset_facts
 from finetune_trainer.fence import Fence
 from finetune_trainer.journal import Journal
 from finetune_trainer.metrics import MetricsFile
-from finetune_trainer.observe import RunState, Server, serve
+from finetune_trainer.observe import ProgressFields, RunState, Server, serve
 from finetune_trainer.report import write_report
 from finetune_trainer.run_dir import Phase, RunDir
 from finetune_trainer.run_json import FILE, Stopwatch, describe_data, environment, write_run_json
@@ -166,9 +166,10 @@ class RunJournal(Journal):
         One of weights only is none that a run resumes from.
         """
         longest = max(seconds, self._state.progress.save_seconds or 0.0)
-        self._state.update(save_seconds=longest)
+        news: ProgressFields = {"save_seconds": longest}
         if not weights_only:
-            self._state.update(last_checkpoint_step=step, last_checkpoint_time=time.time())
+            news |= {"last_checkpoint_step": step, "last_checkpoint_time": time.time()}
+        self._state.update(**news)
         about = {"step": step, "saveSeconds": round(longest, 3)} | ({"weightsOnly": True} if weights_only else {})
         self._run_dir.progress({"event": "checkpoint", **about})
 

@@ -130,7 +130,7 @@ def complete(view: View, pod: SeenPod, message: str) -> View:
 
 def found_complete(pod: SeenPod) -> bool:
     """Whether a pod that ended well found that the run had finished before it began."""
-    return pod.succeeded and pod.message is not None and pod.message.reason == ALREADY_COMPLETE
+    return pod.succeeded and pod.own_reason == ALREADY_COMPLETE
 
 
 def _outputs(view: View) -> OutputsStatus:

@@ -11,6 +11,12 @@ _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTime
 _OWN_LABELS: Final = f"{GROUP}/"
 _EXPLAINED: Final = ("PodScheduled", "DisruptionTarget")
 """Conditions of a pod whose words are told to people; of the others the status alone counts."""
+_OF_STATES: Final = {
+    "running": ("startedAt",),
+    "terminated": ("exitCode", "finishedAt", "message", "reason", "startedAt"),
+    "waiting": ("message", "reason"),
+}
+"""What is kept of the states of containers."""
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -74,13 +80,8 @@ def _containers(statuses: Any) -> list[Body]:
 
 
 def _state(state: Mapping[str, Any]) -> Body:
-    kept = {
-        "running": ("startedAt",),
-        "terminated": ("exitCode", "finishedAt", "message", "reason", "startedAt"),
-        "waiting": ("message", "reason"),
-    }
     return {
         kind: {key: state[kind][key] for key in keys if key in state[kind]}
-        for kind, keys in kept.items()
+        for kind, keys in _OF_STATES.items()
         if kind in state
     }
